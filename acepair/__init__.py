@@ -1,0 +1,1 @@
+"""Atomic Cluster Expansion interatomic potentials: build, fit and run them."""

@@ -1,0 +1,1 @@
+"""Which functions exist: transforms, envelopes, polynomials, radial and angular embeddings, selection, coupling."""

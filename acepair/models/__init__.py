@@ -1,0 +1,1 @@
+"""Model components, their sum, and the models users fit."""

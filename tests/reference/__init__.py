@@ -1,0 +1,1 @@
+"""Oracles written from the formulas, sharing no code with the package."""

@@ -59,7 +59,7 @@ class Polynomials(_Arrays):
         return len(self.A)
 
     def __repr__(self) -> str:
-        return f"Polynomials(n={len(self)}, A={self.A}, B={self.B}, C={self.C})"
+        return f"Polynomials(n={len(self)})"
 
     def __call__(self, y: npt.ArrayLike) -> FloatArray:
         """Return the values (..., n) at points y of any shape (...)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
@@ -13,6 +13,7 @@ from .._types import Dict, Elements, FloatArray
 from ..elements import parse_elements
 from .polynomials import Polynomials, SplineTable, natural_spline_coefficients, read_only
 from .registry import from_dict, register, to_dict
+from .selection import as_nl
 from .transforms import Envelope, Transform, envelope_argument
 
 T = TypeVar("T", Transform, Envelope)
@@ -33,8 +34,8 @@ class RadialEmbedding:
         A bare callable is a function of y; `EnvelopeOfR` marks one of r.
     polynomials : Polynomials or SplineTable
         P_q(y); a `SplineTable` holds Σ_q W P_q itself, and there are no weights.
-    spec : sequence of (n, l)
-        n counts from 1, l from 0.
+    spec : iterable of (n, l)
+        Pairs or mappings with keys n and l; n counts from 1, l from 0.
     elements : elements
         Symbols or atomic numbers; their order defines the species indices.
     weights : "glorot_normal", "onehot" or array_like (NZ, NZ, n_nl, n_q), optional
@@ -61,7 +62,7 @@ class RadialEmbedding:
         transform: Transform | Sequence[Sequence[Transform]],
         envelope: Envelope | Sequence[Sequence[Envelope]],
         polynomials: Polynomials | SplineTable,
-        spec: Sequence[Sequence[int]],
+        spec: Iterable[object],
         elements: Elements,
         *,
         weights: Initial | npt.ArrayLike | None = "glorot_normal",
@@ -260,11 +261,10 @@ def _map_pairs(function: Callable[[Any], Any], value: Any) -> Any:
     return [[function(item) for item in row] for row in value]
 
 
-def _parse_spec(spec: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
-    parsed = tuple((int(n), int(l)) for n, l in spec)
-    bad = [nl for nl in parsed if nl[0] < 1 or nl[1] < 0]
-    if bad or not parsed:
-        raise ValueError(f"spec must list (n, l) with n >= 1 and l >= 0, got {bad or 'none'}")
+def _parse_spec(spec: Iterable[object]) -> tuple[tuple[int, int], ...]:
+    parsed = tuple(as_nl(nl, f"spec[{k}]") for k, nl in enumerate(spec))
+    if not parsed:
+        raise ValueError("spec must list at least one (n, l), got none")
     if len(set(parsed)) < len(parsed):
         raise ValueError(f"spec must not repeat a pair (n, l), got {len(parsed)} pairs, {len(set(parsed))} different")
     return parsed

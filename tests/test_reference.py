@@ -1,37 +1,12 @@
 """The oracle of tests/reference against golden values of another implementation and against central differences."""
 
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 import pytest
-from ase import Atoms
 from numpy.testing import assert_allclose
 from reference import naive, structures
+from reference.cases import CASES, STRUCTURES, golden, golden_structure, naive_model
 from reference.numerical import numerical_forces, numerical_virial
 from reference.random_model import random_model
-
-DATA = Path(__file__).parent / "data"
-CASES = sorted(path.name.removesuffix(".ref.npz") for path in DATA.glob("*.ref.npz"))
-
-
-@cache
-def golden(case):
-    with np.load(DATA / f"{case}.ref.npz") as file:
-        return {key: file[key] for key in file.files}
-
-
-@cache
-def model(case):
-    return naive.NaiveModel.read(DATA / f"{case}.model.npz")
-
-
-def structure(case, k):
-    ref = golden(case)
-    return Atoms(ref[f"{k}_numbers"], ref[f"{k}_positions"], cell=ref[f"{k}_cell"], pbc=ref[f"{k}_pbc"])
-
-
-STRUCTURES = [(case, k) for case in CASES for k in range(int(golden(case)["n_structures"]))]
 
 
 def test_golden_files_are_there():
@@ -40,7 +15,7 @@ def test_golden_files_are_there():
 
 @pytest.mark.parametrize("case", CASES)
 def test_edge_functions_match_golden(case):
-    ref, m = golden(case), model(case)
+    ref, m = golden(case), naive_model(case)
     d = np.linalg.norm(ref["edge_rij"], axis=1)
     R, _ = naive.radial(m, "rnl", d, ref["edge_zi"], ref["edge_zj"])
     Rpair, _ = naive.radial(m, "pair", d, ref["edge_zi"], ref["edge_zj"])
@@ -51,8 +26,8 @@ def test_edge_functions_match_golden(case):
 
 @pytest.mark.parametrize(("case", "k"), STRUCTURES)
 def test_structures_match_golden(case, k):
-    ref, atoms = golden(case), structure(case, k)
-    result = naive.evaluate(model(case), atoms)
+    ref, atoms = golden(case), golden_structure(case, k)
+    result = naive.evaluate(naive_model(case), atoms)
     scale = naive.energy_scale(result)
     assert abs(result.energy - ref[f"{k}_energy"]) < 1e-10 * scale
     assert_allclose(result.site_energies, ref[f"{k}_site_energy"], rtol=0, atol=1e-10 * scale)
@@ -66,8 +41,8 @@ def test_structures_match_golden(case, k):
 
 @pytest.mark.parametrize("case", ["sio_tutorial", "tial_ace1", "tial_embedding", "si_order4"])
 def test_long_double_agrees_with_double(case):
-    exact = naive.evaluate(naive.NaiveModel.read(DATA / f"{case}.model.npz", np.longdouble), structure(case, 0))
-    result = naive.evaluate(model(case), structure(case, 0))
+    exact = naive.evaluate(naive_model(case, np.longdouble), golden_structure(case, 0))
+    result = naive.evaluate(naive_model(case), golden_structure(case, 0))
     assert exact.site_grads.dtype == np.longdouble
     assert_allclose(result.forces, exact.forces.astype(float), rtol=0, atol=1e-12 * naive.force_scale(result.forces))
     assert abs(float(result.energy - exact.energy)) < 1e-12 * abs(result.energy)
@@ -76,7 +51,7 @@ def test_long_double_agrees_with_double(case):
 @pytest.mark.parametrize("case", ["sio_tutorial", "tial_ace1", "tial_embedding", "si_order4"])
 @pytest.mark.parametrize("build", [structures.triclinic, structures.tiny, structures.axes])
 def test_derivatives_match_central_differences(case, build):
-    m = model(case)
+    m = naive_model(case)
     atoms = build(m.elements)
     result = naive.evaluate(m, atoms)
 

@@ -1,0 +1,194 @@
+"""Rows of design matrices: every basis function apart, with its forces and virials, from compiled code."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from . import _kernels
+from ._types import FloatArray
+from .evaluate import Evaluator, Model, evaluator_of, make_engine_plan, refuse_rows
+from .models.ace import ETACEPotential
+from .models.pair import ETPairPotential
+from .models.parameters import length_basis
+from .models.stacked import StackedCalculator
+from .neighbors import NeighborList
+from .plan import RowPlan, lower_rows
+from .structure import Structure, read_structure
+
+LinearPotential = ETACEPotential | ETPairPotential
+
+
+class EnergyForcesVirialBasis(NamedTuple):
+    """Results of `energy_forces_virial_basis`: E = energy · θ, F = forces · θ, V = virial · θ."""
+
+    energy: FloatArray  #: (L,) per unit of θ
+    forces: FloatArray  #: (n_atoms, 3, L) 1/Å
+    virial: FloatArray  #: (3, 3, L)
+
+
+def energy_forces_virial_basis(atoms: Any, calc: Model) -> EnergyForcesVirialBasis:
+    """Return what every linear parameter contributes to energy, forces and virial.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    calc : potential, StackedCalculator or ACEModel
+        Components without linear parameters contribute no columns; see `length_basis` for L and
+        `get_linear_parameters` for the order of columns.
+
+    Raises
+    ------
+    ValueError
+        If the structure cannot be evaluated, see `potential_energy`.
+    """
+    evaluator, structure, neighbors = _prepare(atoms, calc)
+    n, total = len(structure.positions), length_basis(evaluator.calculator)
+    energy, forces, virial = np.zeros(total), np.zeros((n, 3, total)), np.zeros((3, 3, total))
+    start = 0
+    for part in _linear_potentials(evaluator):
+        rows = _Rows.of(part, evaluator)
+        columns = slice(start, start + rows.n_columns)
+        start = columns.stop
+        # the kernels want whole arrays; a stack of one part gives its own away
+        whole = rows.n_columns == total
+        part_forces = forces if whole else np.zeros((n, 3, rows.n_columns))
+        part_virial = virial.reshape(9, total) if whole else np.zeros((9, rows.n_columns))
+        basis = np.zeros((n, rows.n_functions))
+        rows.compute(evaluator, structure, neighbors, site_basis=basis, forces=part_forces, virial=part_virial)
+        energy[columns] = rows.energy(structure, basis)
+        if not whole:
+            forces[:, :, columns] = part_forces
+            virial[:, :, columns] = part_virial.reshape(3, 3, -1)
+    return EnergyForcesVirialBasis(energy, forces, virial)
+
+
+def potential_energy_basis(atoms: Any, calc: Model) -> FloatArray:
+    """Return what every linear parameter contributes to the energy, (L,); as `energy_forces_virial_basis`."""
+    evaluator, structure, neighbors = _prepare(atoms, calc)
+    parts = [np.zeros(0)]
+    for part in _linear_potentials(evaluator):
+        rows = _Rows.of(part, evaluator)
+        basis = np.zeros((len(structure.positions), rows.n_functions))
+        rows.compute(evaluator, structure, neighbors, site_basis=basis)
+        parts.append(rows.energy(structure, basis))
+    return np.concatenate(parts)
+
+
+def site_basis(atoms: Any, calc: Model) -> FloatArray:
+    """Return the basis functions of every atom (n_atoms, n_functions), those of a stack's components side by side."""
+    evaluator, structure, neighbors = _prepare(atoms, calc)
+    n = len(structure.positions)
+    parts = [np.zeros((n, 0))]
+    for part in _linear_potentials(evaluator):
+        rows = _Rows.of(part, evaluator)
+        basis = np.zeros((n, rows.n_functions))
+        rows.compute(evaluator, structure, neighbors, site_basis=basis)
+        parts.append(basis)
+    return np.concatenate(parts, axis=1)
+
+
+def site_basis_jacobian(atoms: Any, calc: Model) -> FloatArray:
+    """Return ∂B_i/∂D of every edge of `site_edges`, (n_edges, 3, n_functions); columns as those of `site_basis`."""
+    evaluator, structure, neighbors = _prepare(atoms, calc)
+    inside = evaluator.edges(structure, neighbors)[1]
+    parts = [np.zeros((int(inside.sum()), 3, 0))]
+    for part in _linear_potentials(evaluator):
+        rows = _Rows.of(part, evaluator)
+        jacobian = np.zeros((neighbors.n_edges, 3, rows.n_functions))
+        rows.compute(evaluator, structure, neighbors, jacobian=jacobian)
+        parts.append(jacobian[inside])
+    return np.concatenate(parts, axis=2)
+
+
+def _prepare(atoms: Any, calc: Model) -> tuple[Evaluator, Structure, NeighborList]:
+    evaluator = evaluator_of(calc)
+    structure = read_structure(atoms, evaluator.table)
+    return evaluator, structure, evaluator.neighbors(structure)
+
+
+def _linear_potentials(evaluator: Evaluator) -> list[LinearPotential]:
+    calculator = evaluator.calculator
+    parts = calculator.potentials if isinstance(calculator, StackedCalculator) else (calculator,)
+    return [part for part in parts if isinstance(part, ETACEPotential | ETPairPotential)]
+
+
+class _Rows:
+    """A potential lowered for its rows; the same for every value of the linear parameters."""
+
+    _known: WeakKeyDictionary[LinearPotential, _Rows] = WeakKeyDictionary()
+
+    def __init__(self, potential: LinearPotential, elements: tuple[str, ...]) -> None:
+        plan, rows = lower_rows(potential)
+        self.engine, self.rows = make_engine_plan(plan), _make_engine_rows(rows)
+        self.n_functions = len(rows.A2B_first) - 1
+        self.n_species = len(plan.elements)
+        self.n_columns = self.n_functions * self.n_species
+        self.elements = elements
+        self._index = np.array([plan.elements.index(element) for element in elements], dtype=np.int32)
+
+    @classmethod
+    def of(cls, potential: LinearPotential, evaluator: Evaluator) -> _Rows:
+        elements = evaluator.calculator.elements
+        known = cls._known.get(potential)
+        if known is None or known.elements != elements:
+            known = cls._known[potential] = cls(potential, elements)
+        return known
+
+    def energy(self, structure: Structure, basis: FloatArray) -> FloatArray:
+        """Sum the site basis over the atoms of each species: (n_columns,)."""
+        total = np.zeros((self.n_species, self.n_functions))
+        np.add.at(total, self._index[structure.species], basis)
+        return total.ravel()
+
+    def compute(
+        self,
+        evaluator: Evaluator,
+        structure: Structure,
+        neighbors: NeighborList,
+        *,
+        site_basis: FloatArray | None = None,
+        forces: FloatArray | None = None,
+        virial: FloatArray | None = None,
+        jacobian: FloatArray | None = None,
+    ) -> None:
+        """Add to the given arrays."""
+        if not len(structure.positions):
+            return
+        species = self._index[structure.species]
+        packed = neighbors.pack(structure.positions, structure.cell, species)
+        centres, offsets = neighbors.species_order(species, self.n_species)
+        coincident = _kernels.basis_rows(
+            self.engine,
+            self.rows,
+            evaluator.memory,
+            packed,
+            neighbors.first,
+            neighbors.neighbor,
+            centres,
+            offsets,
+            neighbors.owner,
+            site_basis,
+            forces,
+            virial,
+            jacobian,
+            evaluator.threads,
+        )
+        if coincident[0] >= 0:
+            refuse_rows(coincident, packed, neighbors)
+
+
+def _make_engine_rows(rows: RowPlan) -> _kernels.RowPlan:
+    return _kernels.RowPlan(
+        max_order=rows.max_order,
+        product_first=rows.product_first,
+        product_factor=rows.product_factor,
+        A2B_first=rows.A2B_first,
+        A2B_product=rows.A2B_product,
+        A2B_value=rows.A2B_value,
+        jacobian_first=rows.jacobian_first,
+        jacobian_A=rows.jacobian_A,
+        jacobian_place=rows.jacobian_place,
+    )

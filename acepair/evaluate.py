@@ -1,0 +1,363 @@
+"""Energies, forces and virials: one neighbour list for all components, one pass of the kernels for each plan.
+
+Signs and units: eV, Å; virial = −Σ_p D_p ⊗ g_p with g_p = ∂E/∂D_p, that is −dE/dε for a strain ε.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from . import _kernels
+from ._types import FloatArray
+from .models.ace import ETACEPotential
+from .models.base import Layer, Potential
+from .models.model import ACEModel
+from .models.onebody import ETOneBodyPotential
+from .models.pair import ETPairModel, ETPairPotential
+from .models.stacked import StackedCalculator
+from .neighbors import Edges, NeighborCache, NeighborList
+from .plan import Plan, RadialPlan, lower
+from .structure import SpeciesTable, Structure, read_structure, refuse_coincident
+
+Model = Potential | ACEModel
+
+
+class EnergyForcesVirial(NamedTuple):
+    """Results of `energy_forces_virial`."""
+
+    energy: float  #: eV
+    forces: FloatArray  #: (n_atoms, 3) eV/Å
+    virial: FloatArray  #: (3, 3) eV
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """What one pass over a structure gives."""
+
+    site_energies: FloatArray  #: (n_atoms,) eV; without ASE calculators, which may have none
+    energy: float  #: eV
+    forces: FloatArray | None = None  #: (n_atoms, 3) eV/Å
+    virial: FloatArray | None = None  #: (3, 3) eV
+    site_virials: FloatArray | None = None  #: (n_atoms, 3, 3) eV; −D ⊗ g belongs to the neighbour
+
+
+class Evaluator:
+    """A model made ready to run: plans, workspaces and the neighbour cache that all components share.
+
+    Parameters
+    ----------
+    model : potential, StackedCalculator or ACEModel
+        Changes of its linear parameters take effect at the next call.
+    skin : float
+        Of the neighbour cache, Å.
+    threads : int, optional
+        The CPUs this process may use, at most OMP_NUM_THREADS, unless given. Results do not depend on it.
+
+    Notes
+    -----
+    Not to be used by two threads at the same time: the workspaces belong to one call.
+    """
+
+    def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None) -> None:
+        self.calculator = as_calculator(model)
+        self.threads = default_threads() if threads is None else threads
+        if self.threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        rcut = self.calculator.rcut
+        self.cache = NeighborCache(rcut, skin, threads=self.threads) if rcut > 0 else None
+        self.table = SpeciesTable(self.calculator.elements)
+        self.memory = _kernels.Memory()
+        self._versions: tuple[int, ...] | None = None
+        self._plans: list[_ReadyPlan] = []
+
+    def evaluate(self, atoms: Any, *, gradients: bool = True, site_virials: bool = False) -> Evaluation:
+        """Return energies and, with `gradients`, forces and virial; per-atom virials if asked for."""
+        structure = read_structure(atoms, self.table)
+        n = len(structure.positions)
+        out = Evaluation(np.zeros(n), 0.0)
+        if gradients:
+            out.forces, out.virial = np.zeros((n, 3)), np.zeros((3, 3))
+        if site_virials:
+            out.site_virials = np.zeros((n, 3, 3))
+        self._add_plans(structure, out)
+        out.energy = float(out.site_energies.sum())
+        if isinstance(self.calculator, StackedCalculator):
+            for other in self.calculator.ase_calculators:
+                _add_ase(other, atoms, out)
+        return out
+
+    def edge_gradients(self, atoms: Any) -> tuple[Edges, FloatArray]:
+        """Return the edges within the model's cutoffs and ∂E/∂D (n_edges, 3) of each, eV/Å."""
+        structure = read_structure(atoms, self.table)
+        neighbors = self.neighbors(structure)
+        total = np.zeros((neighbors.n_edges, 3))
+        for plan in self.plans():
+            gradients = np.zeros_like(total)
+            self._run(plan, structure, neighbors, np.zeros(len(structure.positions)), edge_gradients=gradients)
+            total += gradients
+        edges, inside = self.edges(structure, neighbors)
+        return edges, total[inside]
+
+    def edges(self, structure: Structure, neighbors: NeighborList) -> tuple[Edges, Any]:
+        """Return the edges within the model's cutoffs and which of the list's they are."""
+        every = neighbors.edges(structure.positions, structure.cell, np.inf)
+        species = structure.species
+        inside = every.d < self.calculator.rcuts[species[every.i], species[every.j]]
+        return Edges(*(array[inside] for array in every)), inside
+
+    def neighbors(self, structure: Structure) -> NeighborList:
+        """Return a list that holds all pairs within the cutoff."""
+        if self.cache is None:
+            empty = np.zeros(0, dtype=np.int32)
+            return NeighborList(np.zeros(len(structure.positions) + 1, np.int64), empty, empty, empty.reshape(0, 3))
+        return self.cache.update(structure.positions, structure.cell, structure.pbc, structure.numbers)
+
+    def plans(self) -> list[_ReadyPlan]:
+        """Return the plans for the present linear parameters."""
+        versions = tuple(readout.version for readout in self.calculator.readouts)
+        if versions != self._versions:
+            self._plans = [_ReadyPlan(plan, self.calculator.elements) for plan in lower(self.calculator)]
+            self._versions = versions
+        return self._plans
+
+    def _add_plans(self, structure: Structure, out: Evaluation) -> None:
+        if not len(structure.positions):
+            return
+        plans = self.plans()
+        neighbors = self.neighbors(structure) if any(plan.has_edges for plan in plans) else None
+        for plan in plans:
+            if plan.has_edges and neighbors is not None:
+                self._run(plan, structure, neighbors, out.site_energies, out.forces, out.virial, out.site_virials)
+            else:
+                out.site_energies += plan.E0[plan.species(structure.species)]
+
+    def _run(
+        self,
+        plan: _ReadyPlan,
+        structure: Structure,
+        neighbors: NeighborList,
+        site_energies: FloatArray,
+        forces: FloatArray | None = None,
+        virial: FloatArray | None = None,
+        site_virials: FloatArray | None = None,
+        edge_gradients: FloatArray | None = None,
+    ) -> None:
+        """Add a plan's results to the given arrays."""
+        species = plan.species(structure.species)
+        packed = plan.pack(structure, neighbors, species)
+        centres, offsets = neighbors.species_order(species, len(plan.E0))
+        extended = None if forces is None else np.zeros_like(packed)
+        extended_virials = None if site_virials is None else np.zeros((len(packed), 9))
+        coincident = _kernels.evaluate(
+            plan.engine,
+            self.memory,
+            packed,
+            neighbors.first,
+            neighbors.neighbor,
+            centres,
+            offsets,
+            site_energies,
+            extended,
+            None if virial is None else virial.reshape(9),
+            extended_virials,
+            edge_gradients,
+            self.threads,
+        )
+        if coincident[0] >= 0:
+            refuse_rows(coincident, packed, neighbors)
+        if forces is not None and extended is not None:
+            forces += neighbors.fold(extended)[:, :3]
+        if site_virials is not None and extended_virials is not None:
+            site_virials += neighbors.fold(extended_virials).reshape(-1, 3, 3)
+
+
+class _ReadyPlan:
+    """A plan in the form the kernels take, and the buffers it reuses."""
+
+    def __init__(self, plan: Plan, elements: tuple[str, ...]) -> None:
+        self.engine = make_engine_plan(plan)
+        self.E0 = plan.E0
+        self.has_edges = bool(plan.rcut.max() > 0)
+        index = [plan.elements.index(element) for element in elements]
+        self._index = None if index == list(range(len(plan.elements))) else np.array(index, dtype=np.int32)
+        self._packed: FloatArray | None = None
+
+    def species(self, species: Any) -> Any:
+        """Translate the model's species indices to the plan's."""
+        return species if self._index is None else self._index[species]
+
+    def pack(self, structure: Structure, neighbors: NeighborList, species: Any) -> FloatArray:
+        """Positions and species of atoms and images, in an array that is kept."""
+        self._packed = neighbors.pack(structure.positions, structure.cell, species, out=self._packed)
+        return self._packed
+
+
+def make_engine_plan(plan: Plan) -> _kernels.Plan:
+    """Hand a plan's arrays to the compiled kernels."""
+    none = np.zeros(0, dtype=np.int32)
+    dag = plan.dag
+    return _kernels.Plan(
+        E0=plan.E0,
+        rcut=plan.rcut,
+        pair_terms=[_make_engine_radial(term) for term in plan.pair_terms],
+        lmax=plan.lmax,
+        spherical=plan.spherical,
+        radial=None if plan.radial is None else _make_engine_radial(plan.radial),
+        n_A=plan.n_A,
+        run_first=plan.run_first,
+        runs=plan.runs,
+        parent=none if dag is None else dag.parent,
+        factor=none if dag is None else dag.factor,
+        group_parent=none if dag is None else dag.group_parent,
+        group_first=none if dag is None else dag.group_first,
+        leaf_factor=none if dag is None else dag.leaf_factor,
+        coefficients=np.ascontiguousarray(plan.coefficients).ravel(),
+    )
+
+
+def _make_engine_radial(radial: RadialPlan) -> _kernels.Radial:
+    table = radial.table
+    return _kernels.Radial(
+        n_functions=radial.n_functions,
+        kind=int(radial.kind),
+        transform=radial.transform,
+        envelope=radial.envelope,
+        rcut=radial.rcut,
+        recurrence=np.ascontiguousarray(radial.recurrence),
+        weights=np.ascontiguousarray(radial.weights).ravel(),
+        table=np.ascontiguousarray(table).ravel(),
+        n_intervals=table.shape[1],
+        degree=table.shape[2] - 1,
+        n_columns=table.shape[3],
+    )
+
+
+def refuse_rows(pair: tuple[int, int], packed: FloatArray, neighbors: NeighborList) -> None:
+    """Complain about two rows of `packed` in the same place."""
+    i, j = pair
+    distance = float(np.linalg.norm(packed[i, :3] - packed[j, :3]))
+    refuse_coincident(i, int(neighbors.owner[j]), distance)
+
+
+def _add_ase(calculator: Any, atoms: Any, out: Evaluation) -> None:
+    """Add an ASE calculator's energy, forces and stress."""
+    copy = atoms.copy()
+    copy.calc = calculator
+    out.energy += float(copy.get_potential_energy())
+    if out.forces is not None and out.virial is not None:
+        out.forces += copy.get_forces(apply_constraint=False)
+        if copy.cell.rank == 3:
+            out.virial -= copy.get_volume() * copy.get_stress(voigt=False, apply_constraint=False)
+
+
+def as_calculator(model: Model) -> Potential:
+    """Return the potential to evaluate; that of an ACEModel shares its parameters."""
+    if isinstance(model, Potential):
+        return model
+    if isinstance(model, ACEModel):
+        return model_potentials(model)
+    hint = "; wrap the layer in its potential first" if isinstance(model, Layer) else ""
+    raise TypeError(f"model must be a potential, a StackedCalculator or an ACEModel, got {type(model).__name__}{hint}")
+
+
+def model_potentials(model: ACEModel) -> StackedCalculator:
+    """Return a stack that shares the readouts of an ACEModel, many-body before pair as its parameters are."""
+    from .models.ace import ETACE
+    from .models.onebody import ETOneBody
+
+    parts: list[Potential] = [ETOneBodyPotential(ETOneBody(model.E0s))]
+    parts.append(ETACEPotential(ETACE(model.rembed, model.yembed, model.basis, model.readout), model.rcuts))
+    if model.pair_rembed is not None and model.pair_readout is not None:
+        parts.append(ETPairPotential(ETPairModel(model.pair_rembed, model.pair_readout), model.pair_rcuts))
+    if model.zbl is not None:
+        parts.append(model.zbl)
+    return StackedCalculator(parts)
+
+
+def default_threads() -> int:
+    """Return how many CPUs this process may use, at most OMP_NUM_THREADS."""
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return max(1, min(n, int(limit))) if limit.isdigit() else n
+
+
+# One evaluator per model and thread serves the functions below; an ACECalculator has its own.
+_evaluators: WeakKeyDictionary[Any, threading.local] = WeakKeyDictionary()
+_evaluators_lock = threading.Lock()
+
+
+def evaluator_of(model: Model) -> Evaluator:
+    """Return this thread's evaluator of a model, whose list is reused for the same positions only."""
+    with _evaluators_lock:
+        local = _evaluators.setdefault(model, threading.local())
+    if not hasattr(local, "evaluator"):
+        local.evaluator = Evaluator(model)
+    evaluator: Evaluator = local.evaluator
+    return evaluator
+
+
+def potential_energy(atoms: Any, calc: Model) -> float:
+    """Return the potential energy (eV) of an ase.Atoms.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+    calc : potential, StackedCalculator or ACEModel
+
+    Raises
+    ------
+    ValueError
+        If the structure cannot be evaluated: an element the model does not cover, positions that are not finite, a
+        singular cell, two atoms in the same place.
+    """
+    return evaluator_of(calc).evaluate(atoms, gradients=False).energy
+
+
+def forces(atoms: Any, calc: Model) -> FloatArray:
+    """Return the forces (n_atoms, 3) in eV/Å; arguments and errors as `potential_energy`."""
+    return energy_forces_virial(atoms, calc).forces
+
+
+def virial(atoms: Any, calc: Model) -> FloatArray:
+    """Return the virial (3, 3) in eV, −dE/dε for a strain ε; arguments and errors as `potential_energy`."""
+    return energy_forces_virial(atoms, calc).virial
+
+
+def energy_forces_virial(atoms: Any, calc: Model) -> EnergyForcesVirial:
+    """Return energy, forces and virial from one pass; arguments and errors as `potential_energy`."""
+    out = evaluator_of(calc).evaluate(atoms)
+    assert out.forces is not None
+    assert out.virial is not None
+    return EnergyForcesVirial(out.energy, out.forces, out.virial)
+
+
+def site_energies(atoms: Any, calc: Model) -> FloatArray:
+    """Return the energy of every atom (n_atoms,) in eV; arguments and errors as `potential_energy`.
+
+    Raises
+    ------
+    NotImplementedError
+        If the stack has ASE calculators, whose energy is not divided among atoms.
+    """
+    evaluator = evaluator_of(calc)
+    if isinstance(evaluator.calculator, StackedCalculator) and evaluator.calculator.ase_calculators:
+        raise NotImplementedError("site energies are not defined for a stack with ASE calculators")
+    return evaluator.evaluate(atoms, gradients=False).site_energies
+
+
+def site_edges(atoms: Any, calc: Model) -> Edges:
+    """Return the edges (i, j, S, D, d) within the model's cutoffs, sorted by (i, j, S): those of `site_grads`."""
+    evaluator = evaluator_of(calc)
+    structure = read_structure(atoms, evaluator.table)
+    return evaluator.edges(structure, evaluator.neighbors(structure))[0]
+
+
+def site_grads(atoms: Any, calc: Model) -> FloatArray:
+    """Return ∂E/∂D (n_edges, 3) in eV/Å of the edges of `site_edges`; arguments and errors as `potential_energy`."""
+    return evaluator_of(calc).edge_gradients(atoms)[1]

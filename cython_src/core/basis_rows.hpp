@@ -1,0 +1,164 @@
+// Every basis function of a block of centres and its derivatives: rows of design matrices.
+#pragma once
+
+#include "evaluator.hpp"
+#include "rows.hpp"
+
+namespace acepair::ACEPAIR_ISA {
+
+struct RowWorkspace : Workspace {
+    Vec *jacobian;          ///< (n_jacobian rounded up,) ∂B_b/∂A_a, lanes are atoms
+    double *jacobian_atoms; ///< (W, n_jacobian rounded up) the same, one atom after the other
+    int64_t n_jacobian;
+    Vec (*dY)[3];
+    Vec (*dA)[3];           ///< (n_A,) ∂A_a/∂D of W edges
+    int32_t *edge_count, *edge_neighbor;
+
+    RowWorkspace(const Plan &plan, const RowPlan &rows, int64_t max_neighbors, char *memory) : Workspace(plan, max_neighbors, memory) {
+        n_jacobian = round_up(rows.jacobian_first[rows.n_functions], W);
+        jacobian = take<Vec>(n_jacobian);
+        jacobian_atoms = take<double>(W * n_jacobian);
+        dY = reinterpret_cast<Vec(*)[3]>(take<Vec>(3 * (plan.lmax + 1) * (plan.lmax + 1)));
+        dA = reinterpret_cast<Vec(*)[3]>(take<Vec>(3 * round_up(plan.n_A, W)));
+        edge_count = take<int32_t>(max_blocks);
+        edge_neighbor = take<int32_t>(W * max_blocks);
+    }
+};
+
+/// B_b and ∂B_b/∂A_a for functions [begin, end), lanes are atoms.
+template <class UseValue>
+ACEPAIR_FN void functions_of_A(const RowPlan &rows, const RowResult &out, const Vec *A, Vec *jacobian, UseValue use_value) {
+    for (int64_t p = rows.jacobian_first[out.begin]; p < rows.jacobian_first[out.end]; ++p) jacobian[p] = broadcast(0);
+    for (int b = out.begin; b < out.end; ++b) {
+        Vec value = broadcast(0);
+        for (int e = rows.A2B_first[b]; e < rows.A2B_first[b + 1]; ++e) {
+            const int product = rows.A2B_product[e], begin = rows.product_first[product], order = rows.product_first[product + 1] - begin;
+            const int32_t *factor = rows.product_factor + begin, *place = rows.jacobian_place + int64_t(e) * rows.max_order;
+            Vec before = broadcast(rows.A2B_value[e]);  // coefficient times the factors before the one left out
+            for (int t = 0; t < order; ++t) {
+                Vec others = before;
+                for (int s = t + 1; s < order; ++s) others *= A[factor[s]];
+                jacobian[place[t]] += others;
+                before *= A[factor[t]];
+            }
+            value += before;
+        }
+        use_value(b, value);
+    }
+}
+
+/// ∂A_a/∂D for one block of edges.
+ACEPAIR_FN void gradients_of_A(const Plan &plan, int pair, const Vec *block, RowWorkspace &work) {
+    const EdgeBlockLayout &at = work.layout;
+    harmonics_gradients(HarmonicsConstants(plan.harmonics, plan.lmax), plan.lmax, block + at.Y, work.dY);
+    const Vec inverse_r = block[at.inverse_r];
+    const Vec u[3] = {block[at.D] * inverse_r, block[at.D + 1] * inverse_r, block[at.D + 2] * inverse_r};
+    for (int a = 0; a < plan.n_A; ++a) work.dA[a][0] = work.dA[a][1] = work.dA[a][2] = broadcast(0);
+    const int32_t *first = plan.run_first + int64_t(pair) * (plan.lmax + 1);
+    for (int l = 0; l <= plan.lmax; ++l) {
+        for (const Run *run = plan.runs + first[l]; run != plan.runs + first[l + 1]; ++run) {
+            const Vec R = block[at.R + run->function], dR = block[at.dR + run->function];
+            for (int m = 0; m <= 2 * l; ++m) {
+                Vec slope = dR * block[at.Y + l * l + m];
+                Vec g[3] = {work.dY[l * l + m][0], work.dY[l * l + m][1], work.dY[l * l + m][2]};
+                const Vec scale = plan.spherical ? R * inverse_r : R;
+                if (plan.spherical) slope -= scale * (g[0] * u[0] + g[1] * u[1] + g[2] * u[2]);
+                for (int c = 0; c < 3; ++c) work.dA[run->first + m][c] = scale * g[c] + slope * u[c];
+            }
+        }
+    }
+}
+
+/// Place of neighbour j in the list of centre i.
+ACEPAIR_FN int64_t place_in_list(const System &system, int32_t i, int32_t j) {
+    int64_t e = system.first[i];
+    while (system.neighbor[e] != j) ++e;
+    return e;
+}
+
+/// Add gradients of functions [b, b + n), given as [function][component] over W edges, to the outputs.
+ACEPAIR_FN void add_gradients(const System &system, const RowPlan &rows, const RowResult &out, int32_t i, int64_t column, int b, int n,
+                              const Vec (*g)[3], const Vec *D, int lanes, const int32_t *neighbor) {
+    alignas(64) double tile[3][W * W], by_function[W * W];
+    for (int c = 0; c < 3; ++c) {
+        for (int k = 0; k < W; ++k) store(by_function + k * W, k < n ? g[k][c] : broadcast(0));
+        transpose(by_function, W, tile[c], W);  // now [edge][function]
+    }
+    const auto add = [&](double *row, Vec v) __attribute__((always_inline)) {
+        if (n == W) return store(row, load(row) + v);
+        for (int k = 0; k < n; ++k) row[k] += v[k];
+    };
+    if (out.forces) {
+        for (int c = 0; c < 3; ++c) {
+            Vec total = broadcast(0);
+            for (int e = 0; e < lanes; ++e) {
+                const Vec row = load(tile[c] + e * W);
+                total += row;
+                add(out.forces + (3 * int64_t(out.owner[neighbor[e]]) + c) * out.n_columns + column + b, -row);
+            }
+            add(out.forces + (3 * int64_t(i) + c) * out.n_columns + column + b, total);
+        }
+    }
+    if (out.virial) {
+        for (int c = 0; c < 9; ++c) {
+            Vec total = broadcast(0);
+            for (int e = 0; e < lanes; ++e) total -= D[c / 3][e] * load(tile[c % 3] + e * W);
+            add(out.virial + c * out.n_columns + column + b, total);
+        }
+    }
+    if (out.jacobian) {
+        for (int e = 0; e < lanes; ++e)
+            for (int c = 0; c < 3; ++c)
+                add(out.jacobian + (3 * place_in_list(system, i, neighbor[e]) + c) * rows.n_functions + b, load(tile[c] + e * W));
+    }
+}
+
+template <int LMAX>
+void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &system, const CentreBlock &centres, RowWorkspace &work,
+                      const RowResult &out) {
+    const int z_i = centres.species;
+    const int64_t n_A = round_up(plan.n_A, W);
+    const int64_t column = int64_t(z_i) * rows.n_functions;
+    BlockResult edges{};
+    edges.edge_count = work.edge_count, edges.edge_neighbor = work.edge_neighbor;
+    const auto prepare = [&](int k) {
+        const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, z_i, work.edges);
+        if (coincident >= 0) out.coincident[0] = i, out.coincident[1] = coincident;
+        embed<LMAX>(plan, z_i, k, work, edges, 0);
+    };
+    for (int k = 0; k < centres.count; ++k) prepare(k), pool(plan, z_i, k, work);
+    for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
+    functions_of_A(rows, out, work.node, work.jacobian, [&](int b, Vec value) __attribute__((always_inline)) {
+        for (int k = 0; k < centres.count && out.site_basis; ++k)
+            out.site_basis[centres.centre[k] * int64_t(rows.n_functions) + b] = value[k];
+    });
+    if (!out.forces && !out.virial && !out.jacobian) return;
+
+    for (int64_t p = 0; p < work.n_jacobian; p += W)
+        transpose(reinterpret_cast<double *>(work.jacobian + p), W, work.jacobian_atoms + p, work.n_jacobian);
+    for (int k = 0; k < centres.count; ++k) {
+        if (centres.count > 1) prepare(k);  // the block's edge lists were overwritten by the centres after it
+        const double *jacobian = work.jacobian_atoms + k * work.n_jacobian;
+        for (int64_t block = 0; block < work.n_blocks[k]; ++block) {
+            const int pair = z_i * plan.n_species + work.block_species[k * work.max_blocks + block];
+            gradients_of_A(plan, pair, work.block(k, block), work);
+            for (int b = out.begin; b < out.end; b += W) {
+                const int n = out.end - b < W ? out.end - b : W;
+                Vec g[W][3];
+                for (int q = 0; q < n; ++q) {
+                    Vec gx = broadcast(0), gy = broadcast(0), gz = broadcast(0);
+                    for (int p = rows.jacobian_first[b + q]; p < rows.jacobian_first[b + q + 1]; ++p) {
+                        const Vec w = broadcast(jacobian[p]);
+                        const Vec *dA = work.dA[rows.jacobian_A[p]];
+                        gx += w * dA[0], gy += w * dA[1], gz += w * dA[2];
+                    }
+                    g[q][0] = gx, g[q][1] = gy, g[q][2] = gz;
+                }
+                add_gradients(system, rows, out, centres.centre[k], column, b, n, g, work.block(k, block) + work.layout.D,
+                              work.edge_count[block], work.edge_neighbor + block * W);
+            }
+        }
+    }
+}
+
+}  // namespace acepair::ACEPAIR_ISA

@@ -1,0 +1,39 @@
+// Which kernels this CPU can run.
+#include <cstring>
+
+#include "kernels.hpp"
+
+namespace acepair {
+
+#if defined(__x86_64__)
+namespace baseline { extern const Kernels kernels; }
+namespace avx2 { extern const Kernels kernels; }
+namespace avx512 { extern const Kernels kernels; }
+#else
+namespace baseline { extern const Kernels kernels; }
+#endif
+
+const Kernels *const *available_kernels() {
+    static const Kernels *tables[4] = {};
+    if (!tables[0]) {
+        const Kernels **next = tables;
+#if defined(__x86_64__)
+        __builtin_cpu_init();
+        const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+        const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
+        if (v4) *next++ = &avx512::kernels;
+        if (v3) *next++ = &avx2::kernels;
+#endif
+        *next++ = &baseline::kernels;
+    }
+    return tables;
+}
+
+const Kernels *select_kernels(const char *isa) {
+    for (const Kernels *const *table = available_kernels(); *table; ++table)
+        if (!isa || !*isa || std::strcmp(isa, (*table)->isa) == 0) return *table;
+    return nullptr;
+}
+
+}  // namespace acepair

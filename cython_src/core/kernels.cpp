@@ -1,0 +1,66 @@
+// The entry points of one instruction set. Compiled once for each, with -DACEPAIR_ISA=<name>; no std:: templates in here, since a
+// weak symbol compiled for AVX-512 might be the one the linker keeps for every CPU.
+#include "kernels.hpp"
+
+#include "basis_rows.hpp"
+#include "evaluator.hpp"
+
+namespace acepair::ACEPAIR_ISA {
+namespace {
+
+// Harmonics up to lmax 6 are unrolled; beyond, the general code serves.
+#define ACEPAIR_FOR_LMAX(lmax, CALL) \
+    switch (lmax) {                  \
+    case 0: CALL(0); break;          \
+    case 1: CALL(1); break;          \
+    case 2: CALL(2); break;          \
+    case 3: CALL(3); break;          \
+    case 4: CALL(4); break;          \
+    case 5: CALL(5); break;          \
+    case 6: CALL(6); break;          \
+    default: CALL(-1);               \
+    }
+
+int64_t workspace_bytes(const Plan &plan, int64_t max_neighbors) { return Workspace(plan, max_neighbors, nullptr).bytes(); }
+
+int64_t row_workspace_bytes(const Plan &plan, const RowPlan &rows, int64_t max_neighbors) {
+    return RowWorkspace(plan, rows, max_neighbors, nullptr).bytes();
+}
+
+void evaluate(const Plan &plan, const System &system, const CentreBlock &centres, int64_t max_neighbors, void *memory, bool want_gradients,
+              BlockResult &out) {
+    Workspace work(plan, max_neighbors, static_cast<char *>(memory));
+#define ACEPAIR_EVALUATE(LMAX) evaluate_block<LMAX>(plan, system, centres, work, want_gradients, out)
+    ACEPAIR_FOR_LMAX(plan.lmax, ACEPAIR_EVALUATE)
+#undef ACEPAIR_EVALUATE
+}
+
+void basis_rows(const Plan &plan, const RowPlan &rows, const System &system, const CentreBlock &centres, int64_t max_neighbors,
+                void *memory, const RowResult &out) {
+    RowWorkspace work(plan, rows, max_neighbors, static_cast<char *>(memory));
+    basis_rows_block<-1>(plan, rows, system, centres, work, out);
+}
+
+void add_forces(const CentreBlock &centres, const BlockResult &result, double *forces) {
+    int64_t b = 0;
+    for (int k = 0; k < centres.count; ++k) {
+        Vec fx = broadcast(0), fy = broadcast(0), fz = broadcast(0);
+        for (int end = int(b) + result.n_edge_blocks[k]; b < end; ++b) {
+            const double *g = result.gradient + b * 3 * W;
+            const Vec gx = load(g), gy = load(g + W), gz = load(g + 2 * W);
+            subtract_rows(forces, result.edge_neighbor + b * W, result.edge_count[b], gx, gy, gz);
+            fx += gx, fy += gy, fz += gz;
+        }
+        double *f = forces + 4 * int64_t(centres.centre[k]);
+        f[0] += sum(fx), f[1] += sum(fy), f[2] += sum(fz);
+    }
+}
+
+}  // namespace
+
+#define ACEPAIR_STRING_(x) #x
+#define ACEPAIR_STRING(x) ACEPAIR_STRING_(x)
+extern const Kernels kernels;
+const Kernels kernels = {ACEPAIR_STRING(ACEPAIR_ISA), W, workspace_bytes, evaluate, add_forces, row_workspace_bytes, basis_rows};
+
+}  // namespace acepair::ACEPAIR_ISA

@@ -1,0 +1,74 @@
+// The evaluation plan: one lowered model as flat arrays, as acepair/plan.py writes them. Engines read it, nobody changes it.
+// Species pairs are numbered pair = z_i * n_species + z_j, centre first.
+#pragma once
+
+#include <cstdint>
+
+namespace acepair {
+
+enum class TransformKind { agnesi = 0, affine = 1 };
+
+/// y(r). Agnesi (DESIGN §3): s = (r − rin) · inverse_width, x = 1/(1 + a s^q/(1 + s^(q−p))), y = −1 + scale (x − x_in).
+/// Affine: y = −1 + scale (r − rin).
+struct TransformParameters {
+    double kind, p, q, a, rin, inverse_width, x_in, scale;
+};
+
+enum class EnvelopeKind { one = 0, poly_2sx = 1, poly_1sr = 2, ace1_poly_1sr = 3, inverse_r = 4 };
+
+/// The envelope, a function of y (poly_2sx) or of r (the others).
+struct EnvelopeParameters {
+    double kind, p1, p2, rcut, r0, scale;
+};
+
+enum class BasisKind { recurrence = 0, series = 1, table = 2 };
+
+/// Radial functions of one component, envelope(r) · f_k(y(r)), for every species pair.
+struct RadialPlan {
+    int32_t n_functions;                    ///< f_k, k < n_functions
+    BasisKind kind;                         ///< recurrence: f_k = P_k; series: f_k = Σ_q W_kq P_q; table: piecewise polynomial
+    const TransformParameters *transform;   ///< (n_pairs,)
+    const EnvelopeParameters *envelope;     ///< (n_pairs,)
+    const double *rcut;                     ///< (n_pairs,) Å: functions are zero from here on
+    int32_t n_polynomials;
+    const double *A, *B, *C;                ///< (n_polynomials,) P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}
+    const double *weights;                  ///< (n_pairs, n_functions, n_polynomials)
+    int32_t n_intervals, degree, n_columns; ///< n_columns: n_functions rounded up to a multiple of 8
+    const double *table;                    ///< (n_pairs, n_intervals, degree + 1, n_columns), powers of t = y-offset in [0, 1), uniform on [−1, 1]
+};
+
+/// A_nlm for m = −l..l: radial function `function` times Y_lm, stored at A[first .. first + 2l].
+struct Run {
+    int32_t function, first;
+};
+
+/// The products of A as a graph: node n_A + k = node[parent_k] · node[factor_k] for k < n_internal; the rest are leaves,
+/// read once, by the energy, in groups of equal parent.
+struct Dag {
+    int32_t n_internal, n_leaves, n_groups;
+    const int32_t *parent, *factor;      ///< (n_internal,) children come before parents
+    const int32_t *group_parent;         ///< (n_groups,) node
+    const int32_t *group_first;          ///< (n_groups + 1,) leaves of a group
+    const int32_t *leaf_factor;          ///< (n_leaves,) node
+    const double *coefficients;          ///< (n_species, n_A + n_internal + n_leaves): c̃ of nodes, then of leaves
+};
+
+struct Plan {
+    int32_t n_species;
+    const double *E0;                    ///< (n_species,) eV
+    const double *rcut;                  ///< (n_pairs,) Å: the largest cutoff of the parts
+
+    int32_t n_pair_terms;
+    const RadialPlan *pair_terms;        ///< each with one function, already contracted with its weights
+
+    int32_t lmax;                        ///< −1: no many-body part
+    bool spherical;                      ///< Y_lm of the direction, else of the vector (solid harmonics)
+    RadialPlan radial;
+    int32_t n_A;
+    const int32_t *run_first;            ///< (n_pairs · (lmax + 1) + 1,) into runs, by pair, then l
+    const Run *runs;                     ///< functions that vanish for a pair are left out
+    const double *harmonics;             ///< constants of the recurrences, see harmonics.hpp
+    Dag dag;
+};
+
+}  // namespace acepair

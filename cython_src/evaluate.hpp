@@ -1,0 +1,227 @@
+// One call from a host: workspaces, blocks of centres, threads, sums. Shared by the Cython module; LAMMPS owns its loop.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include "core/kernels.hpp"
+#include "parallel.hpp"
+
+namespace acepair {
+
+/// Memory that is kept between calls and grows when needed.
+class Buffer {
+public:
+    Buffer() = default;
+    Buffer(const Buffer &) = delete;
+    Buffer &operator=(const Buffer &) = delete;
+    ~Buffer() { std::free(memory); }
+
+    char *reserve(int64_t bytes) {
+        if (bytes > size) {
+            std::free(memory);
+            size = 0;
+            memory = static_cast<char *>(std::aligned_alloc(64, (bytes + 63) / 64 * 64));
+            if (!memory) throw std::bad_alloc();
+            size = bytes;
+        }
+        return memory;
+    }
+
+private:
+    char *memory = nullptr;
+    int64_t size = 0;
+};
+
+/// Constants of the harmonics' recurrences, in the layout of HarmonicsConstants.
+inline std::vector<double> make_harmonics_constants(int lmax) {
+    const int n = (lmax + 1) * (lmax + 2) / 2;
+    std::vector<double> constants(5 * n, 0.0);
+    const auto norm = [](int l, int m) {
+        double ratio = 1;
+        for (int k = l - m + 1; k <= l + m; ++k) ratio *= k;
+        return std::sqrt((2 * l + 1) / (4 * M_PI) / ratio * (m ? 2 : 1));
+    };
+    double double_factorial = 1;  // (2m − 1)!!
+    for (int m = 0; m <= lmax; ++m) {
+        if (m) double_factorial *= 2 * m - 1;
+        for (int l = m; l <= lmax; ++l) {
+            const int k = l * (l + 1) / 2 + m;
+            const double N = norm(l, m);
+            constants[k] = l == m ? N * double_factorial : (2 * l - 1.0) / (l - m) * N / norm(l - 1, m);
+            if (l > m + 1) constants[n + k] = (l + m - 1.0) / (l - m) * N / norm(l - 2, m);
+            if (m) constants[2 * n + k] = 0.5 * N * (l + m) * (l + m - 1) / norm(l - 1, m - 1);
+            if (m + 1 < l) constants[3 * n + k] = (m ? 0.5 : 1.0) * N / norm(l - 1, m + 1);
+            if (m < l) constants[4 * n + k] = N * (l + m) / norm(l - 1, m);
+        }
+    }
+    return constants;
+}
+
+/// Centres in order of species, cut into blocks of one species.
+inline std::vector<CentreBlock> centre_blocks(const int32_t *centres, const int64_t *species_first, int n_species, int width) {
+    std::vector<CentreBlock> blocks;
+    for (int z = 0; z < n_species; ++z)
+        for (int64_t k = species_first[z]; k < species_first[z + 1]; k += width)
+            blocks.push_back({centres + k, int32_t(std::min<int64_t>(width, species_first[z + 1] - k)), z});
+    return blocks;
+}
+
+struct Outputs {
+    double *site_energies;   ///< (n_atoms,)
+    double *forces;          ///< (n_atoms + n_images, 4), added to; null: energies only
+    double *virial;          ///< (9,), added to
+    double *site_virials;    ///< (n_atoms + n_images, 9), added to, or null
+    double *edge_gradients;  ///< (edges of the list, 3), written, or null
+    int32_t coincident[2];
+};
+
+/// Reusable memory of one evaluator.
+struct Memory {
+    Buffer workspace, slots;
+    std::vector<CentreBlock> blocks;
+};
+
+/// Where the results of one block of centres wait to be added.
+class Slots {
+public:
+    Slots(Memory &memory, int64_t n_slots, int width, int64_t max_edge_blocks, bool with_vectors) : W(width), edge_blocks(max_edge_blocks) {
+        layout(nullptr, with_vectors);
+        bytes = used;
+        char *base = memory.slots.reserve(bytes * n_slots);
+        for (int64_t slot = 0; slot < n_slots; ++slot) results.push_back(layout(base + slot * bytes, with_vectors));
+    }
+    BlockResult &operator[](int64_t slot) { return results[slot]; }
+
+private:
+    int W;
+    int64_t edge_blocks, used = 0, bytes = 0;
+    std::vector<BlockResult> results;
+
+    template <class T> T *take(char *base, int64_t n) {
+        T *p = reinterpret_cast<T *>(base + used);
+        used += (n * int64_t(sizeof(T)) + 63) / 64 * 64;
+        return p;
+    }
+    BlockResult layout(char *base, bool with_vectors) {
+        used = 0;
+        BlockResult r{};
+        r.site_energy = take<double>(base, W), r.virial = take<double>(base, 9);
+        r.n_edge_blocks = take<int32_t>(base, W), r.edge_count = take<int32_t>(base, edge_blocks);
+        r.edge_neighbor = take<int32_t>(base, edge_blocks * W), r.gradient = take<double>(base, edge_blocks * 3 * W);
+        r.vector = with_vectors ? take<double>(base, edge_blocks * 3 * W) : nullptr;
+        return r;
+    }
+};
+
+inline void add_site_virials(int W, const CentreBlock &centres, const BlockResult &result, double *site_virials) {
+    for (int64_t k = 0, b = 0; k < centres.count; ++k)
+        for (int64_t end = b + result.n_edge_blocks[k]; b < end; ++b)
+            for (int e = 0; e < result.edge_count[b]; ++e)
+                for (int c = 0; c < 9; ++c)
+                    site_virials[9 * int64_t(result.edge_neighbor[b * W + e]) + c] -=
+                        result.vector[(3 * b + c / 3) * W + e] * result.gradient[(3 * b + c % 3) * W + e];
+}
+
+inline void write_edge_gradients(int W, const System &system, const CentreBlock &centres, const BlockResult &result, double *gradients) {
+    for (int64_t k = 0, b = 0; k < centres.count; ++k) {
+        const int64_t first = system.first[centres.centre[k]];
+        for (int64_t end = b + result.n_edge_blocks[k]; b < end; ++b)
+            for (int e = 0; e < result.edge_count[b]; ++e) {
+                int64_t at = first;
+                while (system.neighbor[at] != result.edge_neighbor[b * W + e]) ++at;
+                for (int c = 0; c < 3; ++c) gradients[3 * at + c] = result.gradient[(3 * b + c) * W + e];
+            }
+    }
+}
+
+/// The longest sum of neighbours over any block of centres, and over any single centre.
+inline void list_extent(const System &system, const std::vector<CentreBlock> &blocks, int64_t &longest_block, int64_t &longest) {
+    longest_block = longest = 0;
+    for (const CentreBlock &block : blocks) {
+        int64_t total = 0;
+        for (int k = 0; k < block.count; ++k) {
+            const int64_t n = system.first[block.centre[k] + 1] - system.first[block.centre[k]];
+            total += n, longest = std::max(longest, n);
+        }
+        longest_block = std::max(longest_block, total);
+    }
+}
+
+/// Blocks worth a thread: below, starting one costs more than it saves.
+inline constexpr int64_t min_blocks_per_thread = 4;
+
+inline int useful_threads(int n_threads, int64_t n_blocks) {
+    return int(std::max<int64_t>(1, std::min<int64_t>(n_threads, n_blocks / min_blocks_per_thread)));
+}
+
+inline void evaluate(const Kernels &kernels, const Plan &plan, const System &system, const int32_t *centres, const int64_t *species_first,
+                     int n_threads, Memory &memory, Outputs &out) {
+    const int W = kernels.width;
+    const std::vector<CentreBlock> blocks = centre_blocks(centres, species_first, plan.n_species, W);
+    const int64_t n_blocks = int64_t(blocks.size());
+    out.coincident[0] = out.coincident[1] = -1;
+    if (!n_blocks) return;
+    n_threads = useful_threads(n_threads, n_blocks);
+
+    int64_t longest_block, longest;
+    list_extent(system, blocks, longest_block, longest);
+    const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 32 * n_threads);
+    const int64_t max_edge_blocks = longest_block / W + W * plan.n_species;
+    Slots slots(memory, n_slots, W, max_edge_blocks, out.site_virials != nullptr);
+    const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
+    char *workspace = memory.workspace.reserve(work_bytes * n_threads);
+
+    int64_t retired = 0;
+    ordered_for(
+        n_blocks, n_threads, n_slots,
+        [&](int64_t task, int64_t slot, int thread) {
+            kernels.evaluate(plan, system, blocks[task], longest, workspace + work_bytes * thread, out.forces || out.edge_gradients,
+                             slots[slot]);
+        },
+        [&](int64_t slot) {
+            const BlockResult &result = slots[slot];
+            const CentreBlock &block = blocks[retired++];
+            for (int k = 0; k < block.count; ++k) out.site_energies[block.centre[k]] += result.site_energy[k];
+            if (result.coincident[0] >= 0) std::memcpy(out.coincident, result.coincident, sizeof out.coincident);
+            if (out.forces) {
+                kernels.add_forces(block, result, out.forces);
+                for (int c = 0; c < 9; ++c) out.virial[c] += result.virial[c];
+            }
+            if (out.site_virials) add_site_virials(W, block, result, out.site_virials);
+            if (out.edge_gradients) write_edge_gradients(W, system, block, result, out.edge_gradients);
+        });
+}
+
+/// Basis rows: threads share the functions, so that each owns its columns.
+inline void basis_rows(const Kernels &kernels, const Plan &plan, const RowPlan &rows, const System &system, const int32_t *centres,
+                       const int64_t *species_first, int n_threads, Memory &memory, const RowResult &out) {
+    const int W = kernels.width;
+    const std::vector<CentreBlock> blocks = centre_blocks(centres, species_first, plan.n_species, W);
+    if (blocks.empty() || !rows.n_functions) return;
+    int64_t longest_block, longest;
+    list_extent(system, blocks, longest_block, longest);
+    const int64_t work_bytes = kernels.row_workspace_bytes(plan, rows, longest);
+    n_threads = std::max(1, std::min(n_threads, rows.n_functions / (2 * W)));
+    char *workspace = memory.workspace.reserve(work_bytes * n_threads);
+    std::vector<int32_t> coincident(2 * n_threads, -1);
+    const int chunk = (rows.n_functions + n_threads - 1) / n_threads;
+    ordered_for(
+        n_threads, n_threads, n_threads,
+        [&](int64_t part, int64_t, int) {
+            RowResult mine = out;
+            mine.begin = int32_t(std::min<int64_t>(rows.n_functions, part * chunk));
+            mine.end = int32_t(std::min<int64_t>(rows.n_functions, (part + 1) * chunk));
+            mine.coincident = &coincident[2 * part];
+            for (const CentreBlock &block : blocks)
+                kernels.basis_rows(plan, rows, system, block, longest, workspace + work_bytes * part, mine);
+        },
+        [](int64_t) {});
+    std::memcpy(out.coincident, coincident.data(), 2 * sizeof(int32_t));
+}
+
+}  // namespace acepair

@@ -177,8 +177,8 @@ class _Monomials:
 
 def _dense(row: IntArray, column: IntArray, values: FloatArray, shape: tuple[int, int]) -> FloatArray:
     """Matrix from triples; values at the same place add up."""
-    flat: FloatArray = np.bincount(row * shape[1] + column, weights=values, minlength=shape[0] * shape[1])
-    return flat.reshape(shape)
+    flat = np.bincount(row * shape[1] + column, weights=values, minlength=shape[0] * shape[1])
+    return flat.astype(np.float64, copy=False).reshape(shape)
 
 
 def _pivoted_rows(rows: FloatArray) -> FloatArray:

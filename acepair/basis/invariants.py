@@ -25,7 +25,7 @@ from .._types import FloatArray, IntArray
 #: (l, multiplicity) of each distinct (n, l) of a function, l > 0.
 Pattern = tuple[tuple[int, int], ...]
 
-NEGLIGIBLE = 1e-12  #: coefficients that vanish come out near 1e-16, the smallest others seen (order 6, l = 2) are 1e-8
+NEGLIGIBLE = 1e-12  #: coefficients that vanish come out near 1e-16, others at 6e-10 (order 4, l = 6) or above
 TIE = 1e-8  #: relative difference below which two entries count as equally large
 
 

@@ -74,8 +74,8 @@ ACEPAIR_FN void recurrence(const RadialPlan &radial, int n, ValueSlope y, ValueS
     if (n < 2) return;
     Vec previous = value, previous_slope = slope;
     Vec factor = radial.A[1] * y.value + radial.B[1];
-    slope = factor * slope + radial.A[1] * y.slope * value;
-    value = factor * value;
+    slope = factor * env.slope + radial.A[1] * y.slope * env.value;
+    value = factor * env.value;
     use(1, value, slope);
     for (int k = 2; k < n; ++k) {
         factor = radial.A[k] * y.value + radial.B[k];

@@ -1,0 +1,83 @@
+"""Time ace-jax on one model and structure; prints one JSON line.
+
+    python acejax_peer.py MODEL.npz CELLS [--calculator]
+
+Runs in an environment of its own (`pip install ace-jax==0.4.1`). Same structures and model files as measure.py. `kernel`: µs
+per atom for energies and forces of ace-jax's C++ kernel, neighbour list given; `calculator`: of its ASE calculator, the list reused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import equinox as eqx
+import jax
+
+jax.config.update("jax_enable_x64", True)
+import jax.numpy as jnp  # noqa: E402  (after the switch to float64)
+import numpy as np  # noqa: E402
+from ace_jax import ACECalculator, load  # noqa: E402
+from ace_jax.eval import ffi, lean  # noqa: E402
+from ase.neighborlist import neighbor_list  # noqa: E402
+from structures import best, rattled_diamond  # noqa: E402
+
+
+class Graph(eqx.Module):
+    """Neighbours in the layout of ace-jax's kernel."""
+
+    neighbors: jax.Array
+    num_neighbors: jax.Array
+
+
+def time_kernel(model, atoms, rcut: float) -> tuple[float, float, float]:
+    """Seconds per call of the C++ kernel on atoms and images, its energy, and neighbours per atom."""
+    elements = list(model.elements)
+    i, j, S = neighbor_list("ijS", atoms, rcut)
+    home = (S == 0).all(1)
+    images, inverse = np.unique(np.concatenate([j[:, None], S], 1)[~home], axis=0, return_inverse=True)
+    n = len(atoms)
+    j = j.copy()
+    j[~home] = n + inverse.ravel()
+    positions = np.concatenate([atoms.positions, atoms.positions[images[:, 0]] + images[:, 1:] @ atoms.cell[:]])
+    z = np.array([elements.index(number) for number in atoms.numbers])
+    z = np.concatenate([z, z[images[:, 0]]])
+    count = np.bincount(i, minlength=n)
+    table = np.zeros((count.max(), n), np.int32)
+    first = np.concatenate([[0], np.cumsum(count)])
+    for a in range(n):
+        table[: count[a], a] = j[first[a] : first[a + 1]]
+    graph = Graph(jnp.asarray(table), jnp.asarray(count.astype(np.int32)))
+    energy_fn, force_fn = ffi.lammps_fns(lean(model, radial_table=True), len(elements), list(range(len(elements))), rcut)
+    ffi.register(ffi.library())
+    species, x = jnp.asarray(z), jnp.asarray(positions)
+    energies = jax.jit(lambda p: energy_fn(p, species, graph))(x)
+    step = jax.jit(lambda p: force_fn(p, species, graph))
+    seconds = best(lambda: step(x).block_until_ready())
+    return seconds, float(energies[:n].sum()), float(count.mean())
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("cells", type=int)
+    parser.add_argument("--calculator", action="store_true")
+    args = parser.parse_args()
+    model, meta, _ = load(args.model)
+    atoms = rattled_diamond(args.cells, list(model.elements))
+    seconds, energy, neighbors = time_kernel(model, atoms, meta["rcut"])
+    out = {"atoms": len(atoms), "neighbors": neighbors, "energy": energy, "kernel": 1e6 * seconds / len(atoms)}
+    if args.calculator:
+        atoms.calc = ACECalculator(model, meta)
+
+        def step() -> None:
+            atoms.positions[0, 0] += 1e-5
+            atoms.get_forces()
+
+        out["calculator"] = 1e6 * best(step) / len(atoms)
+    print(json.dumps(out))
+
+
+if __name__ == "__main__":
+    main()

@@ -61,7 +61,7 @@ def ace_model(
     pair_transform: TransformSpec = ("agnesi", 1, 4),
     init_Wpair: Initial = "onehot",
     seed: int | None = None,
-    **unknown: Any,
+    **other: Any,
 ) -> ACEModel:
     """Model with the same radial functions for all neighbor species, mixed by weights per species pair.
 
@@ -80,7 +80,7 @@ def ace_model(
     ZBL : bool
         Add nuclear repulsion up to the largest cutoff.
     E0s : mapping, optional
-        Element to one-body energy (eV), for every element; 0 unless given.
+        Element to one-body energy (eV), for every element; 0 unless given. Also called `Eref`.
     rin0cuts : "auto" or radii (rin, r0, rcut) per pair
         Nested sequences (NZ, NZ) of triples, or a mapping of pairs to triples, in Å. "auto": rin = 0, r0 the typical
         bond length, rcut = 2.5 r0, for each pair its own.
@@ -103,6 +103,8 @@ def ace_model(
         Distance transform of the pair functions.
     seed : int, optional
         Of random weights; 0 unless given.
+    **other
+        `Eref`.
 
     Returns
     -------
@@ -115,7 +117,8 @@ def ace_model(
     ValueError
         For values out of range, and for elements without a tabulated bond length if no radii are given.
     """
-    reject_unknown(ace_model, unknown)
+    E0s = take_alias(E0s, "E0s", "Eref", other)
+    reject_unknown(ace_model, other, ["Eref"])
     symbols = parse_elements(elements)
     rin, r0, rcuts = radii(rin0cuts, rcut, symbols)
     level = level or TotalDegree()
@@ -151,9 +154,6 @@ def ace_model(
         E0s=E0s,
         zbl=ZBLPotential(symbols, rcuts.max()) if ZBL else None,
     )
-
-
-_ACE1_ALIASES = {"N": "order", "species": "elements", "trans": "transform"}
 
 
 def ace1_model(
@@ -208,13 +208,13 @@ def ace1_model(
     pair_envelope : ("r", p), ("x", p1, p2), envelope, callable, or nested (NZ, NZ)
         ("r", 2) unless given, or ("x", 0, 2) with ZBL.
     Eref : mapping, optional
-        Element to one-body energy (eV), for every element; 0 unless given.
+        Element to one-body energy (eV), for every element; 0 unless given. Also called `E0s`.
     ZBL : bool
         Add nuclear repulsion up to the largest cutoff.
     variable_cutoffs : bool
         Keep the cutoffs of each pair; otherwise the largest serves for all.
     **other
-        `N`, `species`, `trans`.
+        `N`, `species`, `trans`, `E0s`.
 
     Returns
     -------
@@ -230,7 +230,8 @@ def ace1_model(
     order = take_alias(order, "order", "N", other)
     elements = take_alias(elements, "elements", "species", other)
     transform = take_alias(transform, "transform", "trans", other)
-    reject_unknown(ace1_model, other, _ACE1_ALIASES)
+    Eref = take_alias(Eref, "Eref", "E0s", other)
+    reject_unknown(ace1_model, other, ["N", "species", "trans", "E0s"])
     order = _order(order, bodyorder)
     require({"elements": elements, "totaldegree": totaldegree})
     symbols = parse_elements(cast(Elements, elements))

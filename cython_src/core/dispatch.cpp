@@ -6,16 +6,23 @@
 namespace acepair {
 
 #if defined(__x86_64__)
-namespace baseline { extern const Kernels kernels; }
-namespace avx2 { extern const Kernels kernels; }
 namespace avx512 { extern const Kernels kernels; }
+namespace avx2 { extern const Kernels kernels; }
+#endif
+#if defined(__aarch64__)
+namespace aarch64 { extern const Kernels kernels; }
+namespace fallback = aarch64;
 #else
 namespace baseline { extern const Kernels kernels; }
+namespace fallback = baseline;
 #endif
 
-const Kernels *const *available_kernels() {
-    static const Kernels *tables[4] = {};
-    if (!tables[0]) {
+namespace {
+
+struct Available {
+    const Kernels *tables[4] = {};
+
+    Available() {
         const Kernels **next = tables;
 #if defined(__x86_64__)
         __builtin_cpu_init();
@@ -25,9 +32,15 @@ const Kernels *const *available_kernels() {
         if (v4) *next++ = &avx512::kernels;
         if (v3) *next++ = &avx2::kernels;
 #endif
-        *next++ = &baseline::kernels;
+        *next++ = &fallback::kernels;
     }
-    return tables;
+};
+
+}  // namespace
+
+const Kernels *const *available_kernels() {
+    static const Available available;
+    return available.tables;
 }
 
 const Kernels *select_kernels(const char *isa) {

@@ -152,7 +152,7 @@ class Evaluator:
         species = plan.species(structure.species)
         packed = plan.pack(structure, neighbors, species)
         centres, offsets = neighbors.species_order(species, len(plan.E0))
-        extended = None if forces is None else np.zeros_like(packed)
+        extended = None if forces is None else plan.zeros_like(packed)
         extended_virials = None if site_virials is None else np.zeros((len(packed), 9))
         coincident = _kernels.evaluate(
             plan.engine,
@@ -187,6 +187,7 @@ class _ReadyPlan:
         index = [plan.elements.index(element) for element in elements]
         self._index = None if index == list(range(len(plan.elements))) else np.array(index, dtype=np.int32)
         self._packed: FloatArray | None = None
+        self._zeros: FloatArray | None = None
 
     def species(self, species: Any) -> Any:
         """Translate the model's species indices to the plan's."""
@@ -196,6 +197,14 @@ class _ReadyPlan:
         """Positions and species of atoms and images, in an array that is kept."""
         self._packed = neighbors.pack(structure.positions, structure.cell, species, out=self._packed)
         return self._packed
+
+    def zeros_like(self, packed: FloatArray) -> FloatArray:
+        """Zeros for forces on atoms and images, in an array that is kept."""
+        if self._zeros is None or self._zeros.shape != packed.shape:
+            self._zeros = np.zeros_like(packed)
+        else:
+            self._zeros.fill(0)
+        return self._zeros
 
 
 def make_engine_plan(plan: Plan) -> _kernels.Plan:

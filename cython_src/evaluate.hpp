@@ -63,12 +63,12 @@ inline std::vector<double> make_harmonics_constants(int lmax) {
 }
 
 /// Centres in order of species, cut into blocks of one species.
-inline std::vector<CentreBlock> centre_blocks(const int32_t *centres, const int64_t *species_first, int n_species, int width) {
-    std::vector<CentreBlock> blocks;
+inline void make_centre_blocks(const int32_t *centres, const int64_t *species_first, int n_species, int width,
+                               std::vector<CentreBlock> &blocks) {
+    blocks.clear();
     for (int z = 0; z < n_species; ++z)
         for (int64_t k = species_first[z]; k < species_first[z + 1]; k += width)
             blocks.push_back({centres + k, int32_t(std::min<int64_t>(width, species_first[z + 1] - k)), z});
-    return blocks;
 }
 
 struct Outputs {
@@ -84,15 +84,18 @@ struct Outputs {
 struct Memory {
     Buffer workspace, slots;
     std::vector<CentreBlock> blocks;
+    std::vector<BlockResult> results;
 };
 
 /// Where the results of one block of centres wait to be added.
 class Slots {
 public:
-    Slots(Memory &memory, int64_t n_slots, int width, int64_t max_edge_blocks, bool with_vectors) : W(width), edge_blocks(max_edge_blocks) {
+    Slots(Memory &memory, int64_t n_slots, int width, int64_t max_edge_blocks, bool with_vectors)
+        : W(width), edge_blocks(max_edge_blocks), results(memory.results) {
         layout(nullptr, with_vectors);
         bytes = used;
         char *base = memory.slots.reserve(bytes * n_slots);
+        results.clear();
         for (int64_t slot = 0; slot < n_slots; ++slot) results.push_back(layout(base + slot * bytes, with_vectors));
     }
     BlockResult &operator[](int64_t slot) { return results[slot]; }
@@ -100,7 +103,7 @@ public:
 private:
     int W;
     int64_t edge_blocks, used = 0, bytes = 0;
-    std::vector<BlockResult> results;
+    std::vector<BlockResult> &results;
 
     template <class T> T *take(char *base, int64_t n) {
         T *p = reinterpret_cast<T *>(base + used);
@@ -162,7 +165,8 @@ inline int useful_threads(int n_threads, int64_t n_blocks) {
 inline void evaluate(const Kernels &kernels, const Plan &plan, const System &system, const int32_t *centres, const int64_t *species_first,
                      int n_threads, Memory &memory, Outputs &out) {
     const int W = kernels.width;
-    const std::vector<CentreBlock> blocks = centre_blocks(centres, species_first, plan.n_species, W);
+    const std::vector<CentreBlock> &blocks = memory.blocks;
+    make_centre_blocks(centres, species_first, plan.n_species, W, memory.blocks);
     const int64_t n_blocks = int64_t(blocks.size());
     out.coincident[0] = out.coincident[1] = -1;
     if (!n_blocks) return;
@@ -201,7 +205,8 @@ inline void evaluate(const Kernels &kernels, const Plan &plan, const System &sys
 inline void basis_rows(const Kernels &kernels, const Plan &plan, const RowPlan &rows, const System &system, const int32_t *centres,
                        const int64_t *species_first, int n_threads, Memory &memory, const RowResult &out) {
     const int W = kernels.width;
-    const std::vector<CentreBlock> blocks = centre_blocks(centres, species_first, plan.n_species, W);
+    const std::vector<CentreBlock> &blocks = memory.blocks;
+    make_centre_blocks(centres, species_first, plan.n_species, W, memory.blocks);
     if (blocks.empty() || !rows.n_functions) return;
     int64_t longest_block, longest;
     list_extent(system, blocks, longest_block, longest);

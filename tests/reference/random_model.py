@@ -41,8 +41,8 @@ def random_model(
     aspec = [(k, l * l + l + m) for k, (_, l) in enumerate(radial_spec) for m in range(-l, l + 1)]
     specs = [np.unique(np.sort(rng.integers(0, len(aspec), (12, nu)), axis=1), axis=0) for nu in range(1, order + 1)]
     n_AA = sum(map(len, specs))
-    n_B = n_AA - 3  # some rows have two entries
-    rows = np.concatenate([np.arange(n_AA) % n_B, [0, 1]])
+    n_B = max(1, n_AA - 3)  # some rows have several entries
+    rows = np.concatenate([np.arange(n_AA) % n_B, [0, 1 % n_B]])
     cols = np.concatenate([np.arange(n_AA), [n_AA - 1, n_AA // 2]])
 
     def per_pair(row) -> np.ndarray:

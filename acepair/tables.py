@@ -13,7 +13,8 @@ from .basis.polynomials import SplineTable
 
 DEGREE = 7
 MAX_INTERVALS = 16384
-TOLERANCE = 1e-11  #: of the largest value
+TOLERANCE = 1e-11  #: of the largest value, which every smooth function reaches
+AIM = 1e-14  #: of the largest value: slopes lose as many digits as the intervals are short
 CONTINUE_BELOW = 0.05  #: Å; a function that diverges at r = 0 continues as a straight line from here
 
 
@@ -28,7 +29,8 @@ def spline_table(splines: SplineTable) -> FloatArray:
 def tabulate(function: Callable[[FloatArray], FloatArray], rcut: float, what: str) -> FloatArray:
     """Return polynomials (n_intervals, DEGREE + 1, n_functions) in t of uniform intervals of r ∈ [0, rcut].
 
-    Intervals are halved until values between the nodes agree to 1e-11 of each function's largest value.
+    Intervals are halved until values between the nodes agree to 1e-11 of each function's largest value, and on as long as
+    that still gains digits.
 
     Parameters
     ----------
@@ -48,9 +50,12 @@ def tabulate(function: Callable[[FloatArray], FloatArray], rcut: float, what: st
         finite_at_zero = bool(np.isfinite(function(np.array([0.0, 1e-9 * rcut]))).all())
     start = 0.0 if finite_at_zero else CONTINUE_BELOW
     n_intervals, error = 32, np.inf
-    while error > TOLERANCE and n_intervals < MAX_INTERVALS:
+    while n_intervals < MAX_INTERVALS:
         n_intervals *= 2
-        table, error = _interpolate(function, rcut, start, n_intervals, what)
+        coarser, (table, error) = error, _interpolate(function, rcut, start, n_intervals, what)
+        gained = error < coarser / 16
+        if error < AIM or (error < TOLERANCE and not gained):
+            break
     if error > TOLERANCE:
         warnings.warn(
             f"{what} is not smooth: its table agrees to {error:.0e} of the largest value only", UserWarning, stacklevel=2

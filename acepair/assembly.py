@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -118,7 +118,7 @@ def _linear_potentials(evaluator: Evaluator) -> list[LinearPotential]:
 class _Rows:
     """A potential lowered for its rows; the same for every value of the linear parameters."""
 
-    _known: WeakKeyDictionary[LinearPotential, _Rows] = WeakKeyDictionary()
+    _known: ClassVar[WeakKeyDictionary[LinearPotential, _Rows]] = WeakKeyDictionary()
 
     def __init__(self, potential: LinearPotential, elements: tuple[str, ...]) -> None:
         plan, rows = lower_rows(potential)

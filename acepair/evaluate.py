@@ -5,6 +5,8 @@ Signs and units: eV, Å; virial = −Σ_p D_p ⊗ g_p with g_p = ∂E/∂D_p, th
 
 from __future__ import annotations
 
+import copy
+import operator
 import os
 import threading
 from dataclasses import dataclass
@@ -66,18 +68,24 @@ class Evaluator:
 
     def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None) -> None:
         self.calculator = as_calculator(model)
-        self.threads = default_threads() if threads is None else threads
+        self.threads = default_threads() if threads is None else operator.index(threads)
         if self.threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         rcut = self.calculator.rcut
         self.cache = NeighborCache(rcut, skin, threads=self.threads) if rcut > 0 else None
         self.table = SpeciesTable(self.calculator.elements)
         self.memory = _kernels.Memory()
+        self._readouts = self.calculator.readouts
         self._versions: tuple[int, ...] | None = None
         self._plans: list[_ReadyPlan] = []
 
-    def evaluate(self, atoms: Any, *, gradients: bool = True, site_virials: bool = False) -> Evaluation:
-        """Return energies and, with `gradients`, forces and virial; per-atom virials if asked for."""
+    def evaluate(
+        self, atoms: Any, *, gradients: bool = True, virial: bool = True, site_virials: bool = False
+    ) -> Evaluation:
+        """Return energies and, with `gradients`, forces and virial; per-atom virials if asked for.
+
+        ASE calculators are asked for their stress only if `virial` is true. Per-atom quantities are without theirs.
+        """
         structure = read_structure(atoms, self.table)
         n = len(structure.positions)
         out = Evaluation(np.zeros(n), 0.0)
@@ -89,7 +97,7 @@ class Evaluator:
         out.energy = float(out.site_energies.sum())
         if isinstance(self.calculator, StackedCalculator):
             for other in self.calculator.ase_calculators:
-                _add_ase(other, atoms, out)
+                _add_ase(other, atoms, out, virial)
         return out
 
     def edge_gradients(self, atoms: Any) -> tuple[Edges, FloatArray]:
@@ -118,9 +126,13 @@ class Evaluator:
             return NeighborList(np.zeros(len(structure.positions) + 1, np.int64), empty, empty, empty.reshape(0, 3))
         return self.cache.update(structure.positions, structure.cell, structure.pbc, structure.numbers)
 
+    def versions(self) -> tuple[int, ...]:
+        """Return the versions of the linear parameters: others after every change."""
+        return tuple([readout.version for readout in self._readouts])
+
     def plans(self) -> list[_ReadyPlan]:
         """Return the plans for the present linear parameters."""
-        versions = tuple(readout.version for readout in self.calculator.readouts)
+        versions = self.versions()
         if versions != self._versions:
             self._plans = [_ReadyPlan(plan, self.calculator.elements) for plan in lower(self.calculator)]
             self._versions = versions
@@ -254,15 +266,19 @@ def refuse_rows(pair: tuple[int, int], packed: FloatArray, neighbors: NeighborLi
     refuse_coincident(i, int(neighbors.owner[j]), distance)
 
 
-def _add_ase(calculator: Any, atoms: Any, out: Evaluation) -> None:
-    """Add an ASE calculator's energy, forces and stress."""
-    copy = atoms.copy()
-    copy.calc = calculator
-    out.energy += float(copy.get_potential_energy())
-    if out.forces is not None and out.virial is not None:
-        out.forces += copy.get_forces(apply_constraint=False)
-        if copy.cell.rank == 3:
-            out.virial -= copy.get_volume() * copy.get_stress(voigt=False, apply_constraint=False)
+def _add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None:
+    """Add an ASE calculator's energy, forces and virial, of which constraints are no part."""
+    system = atoms.copy()
+    system.calc = calculator
+    out.energy += float(system.get_potential_energy(apply_constraint=False))
+    if out.forces is None or out.virial is None:
+        return
+    ase_forces = system.get_forces(apply_constraint=False)
+    out.forces += ase_forces
+    if virial and system.pbc.any():
+        out.virial -= system.get_volume() * system.get_stress(voigt=False, apply_constraint=False)
+    elif virial:  # a strain does no more than move the atoms: no stress, nor a cell, is needed
+        out.virial += system.positions.T @ ase_forces
 
 
 def as_calculator(model: Model) -> Potential:
@@ -296,18 +312,23 @@ def default_threads() -> int:
     return max(1, min(n, int(limit))) if limit.isdigit() else n
 
 
-# One evaluator per model and thread serves the functions below; an ACECalculator has its own.
-_evaluators: WeakKeyDictionary[Any, threading.local] = WeakKeyDictionary()
-_evaluators_lock = threading.Lock()
+class _Evaluators(threading.local):
+    """One evaluator per model and thread serves the functions below; an ACECalculator has its own."""
+
+    def __init__(self) -> None:
+        self.of: WeakKeyDictionary[Any, Evaluator] = WeakKeyDictionary()
+
+
+_evaluators = _Evaluators()
 
 
 def evaluator_of(model: Model) -> Evaluator:
     """Return this thread's evaluator of a model, whose list is reused for the same positions only."""
-    with _evaluators_lock:
-        local = _evaluators.setdefault(model, threading.local())
-    if not hasattr(local, "evaluator"):
-        local.evaluator = Evaluator(model)
-    evaluator: Evaluator = local.evaluator
+    evaluator = _evaluators.of.get(model) if isinstance(model, Model) else None
+    if evaluator is None:
+        # of a copy, which shares the parameters: with a reference to its own key neither would ever be freed
+        evaluator = Evaluator(copy.copy(model))
+        _evaluators.of[model] = evaluator
     return evaluator
 
 
@@ -330,7 +351,9 @@ def potential_energy(atoms: Any, calc: Model) -> float:
 
 def forces(atoms: Any, calc: Model) -> FloatArray:
     """Return the forces (n_atoms, 3) in eV/Å; arguments and errors as `potential_energy`."""
-    return energy_forces_virial(atoms, calc).forces
+    out = evaluator_of(calc).evaluate(atoms, virial=False)
+    assert out.forces is not None
+    return out.forces
 
 
 def virial(atoms: Any, calc: Model) -> FloatArray:

@@ -1,8 +1,8 @@
 """The products of A as a graph of pairwise multiplications, built once per basis.
 
-A product of order ν is the product of two shorter ones. Those that others are made of become *internal* nodes, which the
-kernels store; the rest are *leaves*, which only the energy reads and nobody stores. Few internal nodes make a fast kernel: a
-leaf costs two multiply-adds, an internal node four and memory traffic.
+A product of order ν is the product of two shorter ones. Those that others are made of become *internal* nodes, which
+the kernels store; the rest are *leaves*, which only the energy reads and nobody stores. Few internal nodes make a fast
+kernel: a leaf costs two multiply-adds, an internal node four and memory traffic.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._types import IntArray
+from ._types import Int32Array, IntArray
 
 Product = tuple[int, ...]
 
@@ -41,11 +41,11 @@ class Dag:
     """
 
     n_A: int
-    parent: IntArray
-    factor: IntArray
-    group_parent: IntArray
-    group_first: IntArray
-    leaf_factor: IntArray
+    parent: Int32Array
+    factor: Int32Array
+    group_parent: Int32Array
+    group_first: Int32Array
+    leaf_factor: Int32Array
     place: IntArray
 
     @property
@@ -113,7 +113,7 @@ class _Nodes:
         return a, b
 
     def _cost(self, split: tuple[Product, Product]) -> tuple[int, int, int]:
-        """New nodes a split asks for, a part of k factors up to k − 1; among equals those that the basis has anyway, then demand."""
+        """Count the new nodes a split asks for; among equals prefer those that the basis has anyway, then demand."""
         missing = {part for part in split if part not in self.number}
         wanted = sum(part in self.rows for part in missing)
         return sum(len(part) - 1 for part in missing), -wanted, -sum(self.demand[part] for part in split)

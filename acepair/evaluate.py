@@ -117,7 +117,8 @@ class Evaluator:
         every = neighbors.edges(structure.positions, structure.cell, np.inf)
         species = structure.species
         inside = every.d < self.calculator.rcuts[species[every.i], species[every.j]]
-        return Edges(*(array[inside] for array in every)), inside
+        i, j, S, D, d = every
+        return Edges(i[inside], j[inside], S[inside], D[inside], d[inside]), inside
 
     def neighbors(self, structure: Structure) -> NeighborList:
         """Return a list that holds all pairs within the cutoff."""

@@ -29,8 +29,8 @@ def spline_table(splines: SplineTable) -> FloatArray:
 def tabulate(function: Callable[[FloatArray], FloatArray], rcut: float, what: str) -> FloatArray:
     """Return polynomials (n_intervals, DEGREE + 1, n_functions) in t of uniform intervals of r ∈ [0, rcut].
 
-    Intervals are halved until values between the nodes agree to 1e-11 of each function's largest value, and on as long as
-    that still gains digits.
+    Intervals are halved until values between the nodes agree to 1e-11 of each function's largest value, and on as
+    long as that still gains digits.
 
     Parameters
     ----------
@@ -57,9 +57,8 @@ def tabulate(function: Callable[[FloatArray], FloatArray], rcut: float, what: st
         if error < AIM or (error < TOLERANCE and not gained):
             break
     if error > TOLERANCE:
-        warnings.warn(
-            f"{what} is not smooth: its table agrees to {error:.0e} of the largest value only", UserWarning, stacklevel=2
-        )
+        message = f"{what} is not smooth: its table agrees to {error:.0e} of the largest value only"
+        warnings.warn(message, UserWarning, stacklevel=2)
     return table
 
 

@@ -2,8 +2,9 @@
 
     python acejax_peer.py MODEL.npz CELLS [--calculator]
 
-Runs in an environment of its own (`pip install ace-jax==0.4.1`). Same structures and model files as measure.py. `kernel`: µs
-per atom for energies and forces of ace-jax's C++ kernel, neighbour list given; `calculator`: of its ASE calculator, the list reused.
+Runs in an environment of its own (`pip install ace-jax==0.4.1`). Same structures and model files as measure.py.
+`kernel`: µs per atom for energies and forces of ace-jax's C++ kernel, neighbour list given; `calculator`: of its ASE
+calculator, the list reused.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def time_kernel(model, atoms, rcut: float) -> tuple[float, float, float]:
     for a in range(n):
         table[: count[a], a] = j[first[a] : first[a + 1]]
     graph = Graph(jnp.asarray(table), jnp.asarray(count.astype(np.int32)))
-    energy_fn, force_fn = ffi.lammps_fns(lean(model, radial_table=True), len(elements), list(range(len(elements))), rcut)
+    lean_model = lean(model, radial_table=True)
+    energy_fn, force_fn = ffi.lammps_fns(lean_model, len(elements), list(range(len(elements))), rcut)
     ffi.register(ffi.library())
     species, x = jnp.asarray(z), jnp.asarray(positions)
     energies = jax.jit(lambda p: energy_fn(p, species, graph))(x)

@@ -2,10 +2,10 @@
 
     python measure.py MODEL.npz CELLS [--threads N] [--calculator] [--rows]
 
-MODEL.npz is a golden model of tests/data. `kernel`: µs per atom for energies and forces, positions and a list at the cutoff
-given, species order prebuilt. `calculator`: a step of MD through ACECalculator (skin 1 Å, the list reused). `rows`:
-`energy_forces_virial_basis`. `memory`: peak of the process up to the list (MB), and what energies and forces take beyond list
-and positions.
+MODEL.npz is a golden model of tests/data. `kernel`: µs per atom for energies and forces, positions and a list at the
+cutoff given, species order prebuilt. `calculator`: a step of MD through ACECalculator (skin 1 Å, the list reused).
+`rows`: `energy_forces_virial_basis`. `memory`: peak of the process up to the list (MB), and what energies and forces
+take beyond list and positions.
 """
 
 from __future__ import annotations
@@ -50,7 +50,12 @@ def main() -> None:
     evaluator = Evaluator(model, threads=args.threads)
     structure = read_structure(atoms, evaluator.table)
     neighbors = evaluator.neighbors(structure)
-    out = {"isa": _kernels.isa(), "atoms": len(atoms), "neighbors": neighbors.n_edges / len(atoms), "threads": args.threads}
+    out = {
+        "isa": _kernels.isa(),
+        "threads": args.threads,
+        "atoms": len(atoms),
+        "neighbors": neighbors.n_edges / len(atoms),
+    }
 
     (plan,) = (plan for plan in evaluator.plans() if plan.has_edges)
     packed = plan.pack(structure, neighbors, structure.species)

@@ -2,9 +2,9 @@
 
     python benchmarks/run.py [--acejax PYTHON] [--rounds N] [--million] [--name NAME]
 
-PYTHON is the interpreter of an environment with `ace-jax==0.4.1`. Every measurement is a process of its own, pinned to one core
-(two for two threads); acepair and the peer take turns, and the best of the rounds counts. Writes benchmarks/results/NAME.json
-and NAME.md. Have nothing else running.
+PYTHON is the interpreter of an environment with `ace-jax==0.4.1`. Every measurement is a process of its own, pinned to
+one core (two for two threads); acepair and the peer take turns, and the best of the rounds counts. Writes
+benchmarks/results/NAME.json and NAME.md. Have nothing else running.
 """
 
 from __future__ import annotations
@@ -62,17 +62,14 @@ def measure(acejax: str | None, rounds: int, million: bool) -> dict[str, Any]:
         out["cases"][case] = {"acepair": best_of(ours), "ace-jax": best_of(peer) if peer else None}
         print(case, out["cases"][case], flush=True)
     tutorial = str(MODELS / "sio_tutorial.model.npz")
-    out["isa"] = {
-        isa: best_of([run(sys.executable, "measure.py", tutorial, str(CELLS), cpus={0}, env={"ACEPAIR_ISA": isa}) for _ in range(rounds)])
-        for isa in available_isas()
-    }
+
+    def repeat(*args: str, cpus: set[int], env: dict[str, str] | None = None) -> dict[str, Any]:
+        return best_of([run(sys.executable, "measure.py", tutorial, *args, cpus=cpus, env=env) for _ in range(rounds)])
+
+    out["isa"] = {isa: repeat(str(CELLS), cpus={0}, env={"ACEPAIR_ISA": isa}) for isa in available_isas()}
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) > 1:
-        by_threads: dict[int, list[dict[str, Any]]] = {1: [], 2: []}
-        for _ in range(rounds):
-            for threads, rows in by_threads.items():
-                rows.append(run(sys.executable, "measure.py", tutorial, "10", "--threads", str(threads), cpus=set(cpus[:threads])))
-        out["threads"] = {threads: best_of(rows) for threads, rows in by_threads.items()}
+        out["threads"] = {n: repeat("10", "--threads", str(n), cpus=set(cpus[:n])) for n in (1, 2)}
     if million:
         out["million"] = run(sys.executable, "measure.py", tutorial, "50", cpus={0})
     return out
@@ -87,38 +84,49 @@ def available_isas() -> list[str]:
 
 def machine(acejax: str | None) -> dict[str, str]:
     """Describe what was measured on what."""
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
-    info = {"date": datetime.date.today().isoformat(), "cpu": model, "cores": str(os.cpu_count()), "python": platform.python_version()}
-    info |= {name: version(name) for name in ("acepair", "numpy", "ase", "vesin")}
+    with open("/proc/cpuinfo") as cpuinfo:
+        names = [line.split(":")[1].strip() for line in cpuinfo if line.startswith("model name")]
+    info = {"date": datetime.date.today().isoformat(), "cpu": names[0], "cores": str(os.cpu_count())}
+    info |= {"python": platform.python_version()} | {name: version(name) for name in ("numpy", "ase", "vesin")}
     if acejax:
         code = "from importlib.metadata import version as v; print(v('ace-jax'), v('jax'))"
-        info["ace-jax, jax"] = subprocess.run([acejax, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        shown = subprocess.run([acejax, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        info["ace-jax, jax"] = shown
     return info
 
 
 def table(results: dict[str, Any]) -> str:
     """Markdown of all measurements."""
-    lines = ["| " + ", ".join(f"{k} {v}" for k, v in results["machine"].items()) + " |", "|---|", ""]
+    columns = ["model", "kernel", "ace-jax kernel", "ratio", "ACECalculator step", "ace-jax calculator step", "ratio"]
+    lines = [", ".join(f"{key} {value}" for key, value in results["machine"].items()) + ".", ""]
     lines += ["1000 atoms, 1 thread, float64, µs per atom for energies and forces:", ""]
-    lines += ["| model | kernel | ace-jax kernel | ratio | ACECalculator step | ace-jax calculator step | ratio |", "|---|---|---|---|---|---|---|"]
-    for case, row in results["cases"].items():
-        ours, peer = row["acepair"], row["ace-jax"]
-        cells = [case, f"{ours['kernel']:.2f}", "–", "–", f"{ours['calculator']:.2f}", "–", "–"]
-        if peer:
-            cells[2], cells[3] = f"{peer['kernel']:.2f}", f"{peer['kernel'] / ours['kernel']:.1f}"
-            cells[5], cells[6] = f"{peer['calculator']:.1f}", f"{peer['calculator'] / ours['calculator']:.0f}"
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "sio_tutorial by instruction set: " + ", ".join(f"{isa} {row['kernel']:.2f}" for isa, row in results["isa"].items()) + " µs/atom."]
+    lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    lines += [
+        "| " + " | ".join(cells(case, row["acepair"], row["ace-jax"])) + " |" for case, row in results["cases"].items()
+    ]
+    by_isa = ", ".join(f"{isa} {row['kernel']:.2f}" for isa, row in results["isa"].items())
+    lines += ["", f"sio_tutorial by instruction set: {by_isa} µs/atom."]
     if "threads" in results:
         one, two = results["threads"][1], results["threads"][2]
-        lines.append(f"\nTwo threads over one, sio_tutorial, {one['atoms']} atoms: {one['kernel'] / two['kernel']:.2f} times faster.")
+        gain = one["kernel"] / two["kernel"]
+        lines += ["", f"Two threads over one, sio_tutorial, {one['atoms']} atoms: {gain:.2f} times faster."]
     if "million" in results:
         row = results["million"]
-        lines.append(
-            f"\n{row['atoms']} atoms, sio_tutorial: {row['kernel']:.2f} µs/atom, {row['memory']['kernel']:.0f} MB for the kernel beyond list and "
-            f"positions; peak of the process with the neighbour search {row['memory']['peak']:.0f} MB."
-        )
+        lines += [
+            "",
+            f"{row['atoms']} atoms, sio_tutorial: {row['kernel']:.2f} µs/atom, {row['memory']['kernel']:.0f} MB beyond "
+            f"list and positions; peak of the process, neighbour search included, {row['memory']['peak']:.0f} MB.",
+        ]
     return "\n".join(lines) + "\n"
+
+
+def cells(case: str, ours: dict[str, Any], peer: dict[str, Any] | None) -> list[str]:
+    """Row of the table."""
+    row = [case, f"{ours['kernel']:.2f}", "–", "–", f"{ours['calculator']:.2f}", "–", "–"]
+    if peer:
+        row[2], row[3] = f"{peer['kernel']:.2f}", f"{peer['kernel'] / ours['kernel']:.1f}"
+        row[5], row[6] = f"{peer['calculator']:.1f}", f"{peer['calculator'] / ours['calculator']:.0f}"
+    return row
 
 
 def main() -> None:

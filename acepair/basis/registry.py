@@ -51,7 +51,7 @@ def from_dict(data: Mapping[str, Any]) -> Any:
     ValueError
         If its "kind" is none that this version knows.
     """
-    from . import angular, polynomials, radial, transforms  # noqa: F401  (they register their classes)
+    from . import angular, polynomials, radial, tabulated, transforms  # noqa: F401  (they register their classes)
 
     if not isinstance(data, Mapping):
         raise TypeError(f"a serialised spec must be a mapping, got {type(data).__name__}")

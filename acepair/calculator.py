@@ -88,7 +88,7 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         dtype: str = "float64",
     ) -> None:
         self._name_of_model = os.fspath(model) if isinstance(model, str | os.PathLike) else type(model).__name__
-        self.model = _load(model) if isinstance(model, str | os.PathLike) else model
+        self._model = _load(model) if isinstance(model, str | os.PathLike) else model
         self._state: _State | None = None
         self._own_results: dict[str, Any] = {}
         potential = as_calculator(self.model)
@@ -122,9 +122,9 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         if name not in self.implemented_properties:
             raise PropertyNotImplementedError(f"{name} property not implemented")
         atoms = self._given_or_last(atoms)
-        self._begin(atoms)
-        if not allow_calculation and self._is_missing(name, atoms):
+        if not allow_calculation and self.calculation_required(atoms, [name]):
             return None
+        self._begin(atoms)
         self._provide(name, atoms)
         value = self.results[name]
         return value.copy() if isinstance(value, np.ndarray) else value
@@ -195,6 +195,11 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         self._state = None if atoms is None else self._state_of(atoms)
 
     @property
+    def model(self) -> Model:
+        """What is evaluated."""
+        return self._model
+
+    @property
     def neighbors(self) -> NeighborCache | None:
         """The neighbour list and how often it was made."""
         return self._evaluator.cache
@@ -206,8 +211,8 @@ class ACECalculator(Calculator):  # type: ignore[misc]
 
     def _state_of(self, atoms: Atoms) -> _State:
         return _State(
-            atoms.positions.tobytes(),
-            atoms.numbers.tobytes(),
+            np.asarray(atoms.positions, dtype=np.float64).tobytes(),
+            np.asarray(atoms.numbers, dtype=np.int64).tobytes(),
             atoms.cell.array.tobytes(),
             atoms.pbc.tobytes(),
             self._evaluator.versions(),
@@ -232,10 +237,10 @@ class ACECalculator(Calculator):  # type: ignore[misc]
     def _provide(self, name: str, atoms: Atoms) -> None:
         """Put a property into `results`."""
         if name not in self._own_results:
+            if name.startswith("stress") and _volume(atoms) == 0:
+                cell = atoms.cell.array.tolist()
+                raise PropertyNotImplementedError(f"{name} needs three independent cell vectors, got {cell}")
             self._evaluate(name, atoms)
-        if name not in self._own_results:
-            cell = atoms.cell.array.tolist()
-            raise PropertyNotImplementedError(f"{name} needs three independent cell vectors, got {cell}")
         value = self._own_results[name]
         if self._ase_parts:
             # asked every time: they know best whether they have changed
@@ -323,7 +328,7 @@ def _results(done: Evaluation, atoms: Atoms) -> dict[str, Any]:
     if done.forces is None or done.virial is None:
         return results
     results["forces"] = done.forces
-    volume = _volume(*atoms.cell.array.tolist())
+    volume = _volume(atoms)
     if volume > 0:
         results["stress"] = np.array(_stress(done.virial.ravel().tolist(), volume))
         if done.site_virials is not None:
@@ -337,8 +342,9 @@ def _stress(virial: Iterable[Any], volume: float) -> list[Any]:
     return [x / -volume for x in (xx, yy, zz, (yz + zy) / 2, (xz + zx) / 2, (xy + yx) / 2)]
 
 
-def _volume(a: list[float], b: list[float], c: list[float]) -> float:
-    """Volume (Å³) of a cell, 0 if its vectors are not independent."""
+def _volume(atoms: Atoms) -> float:
+    """Volume (Å³) of the cell, 0 if its vectors are not independent."""
+    a, b, c = atoms.cell.array.tolist()
     bc = b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]
     volume = abs(a[0] * bc[0] + a[1] * bc[1] + a[2] * bc[2])
     return volume if volume > _MIN_INDEPENDENCE * math.hypot(*a) * math.hypot(*b) * math.hypot(*c) else 0.0

@@ -76,40 +76,58 @@ ACEPAIR_FN int64_t place_in_list(const System &system, int32_t i, int32_t j) {
     return e;
 }
 
-/// Add gradients of functions [b, b + n), given as [function][component] over W edges, to the outputs.
-ACEPAIR_FN void add_gradients(const System &system, const RowPlan &rows, const RowResult &out, int32_t i, int64_t column, int b, int n,
-                              const Vec (*g)[3], const Vec *D, int lanes, const int32_t *neighbor) {
-    alignas(64) double tile[3][W * W], by_function[W * W];
+/// Where the gradients of one block of edges go: rows of `stride` doubles for x, y and z.
+struct GradientRows {
+    int lanes;               ///< edges in the block
+    const Vec *D;
+    double *centre;          ///< force on the centre, or null
+    double *neighbor[W];     ///< forces on the neighbours
+    double *virial;          ///< nine rows, or null
+    int64_t stride;
+    double *jacobian[W];     ///< ∂B/∂D of every edge, or null
+    int64_t jacobian_stride;
+};
+
+ACEPAIR_FN GradientRows find_rows(const System &system, const RowPlan &rows, const RowResult &out, int32_t i, int64_t column,
+                                  const Vec *D, int lanes, const int32_t *neighbor) {
+    GradientRows to{};
+    to.lanes = lanes, to.D = D, to.stride = out.n_columns, to.jacobian_stride = rows.n_functions;
+    if (out.virial) to.virial = out.virial + column;
+    if (out.forces) to.centre = out.forces + 3 * int64_t(i) * out.n_columns + column;
+    for (int e = 0; e < lanes; ++e) {
+        if (out.forces) to.neighbor[e] = out.forces + 3 * int64_t(out.owner[neighbor[e]]) * out.n_columns + column;
+        if (out.jacobian) to.jacobian[e] = out.jacobian + 3 * place_in_list(system, i, neighbor[e]) * rows.n_functions;
+    }
+    return to;
+}
+
+/// row[0..n) += v
+ACEPAIR_FN void add_to_row(double *row, Vec v, int n) {
+    if (n == W) return store(row, load(row) + v);
+    for (int k = 0; k < n; ++k) row[k] += v[k];
+}
+
+/// Add gradients of functions [b, b + n), given as [function][component] over W edges; beyond n they are zero.
+ACEPAIR_FN void add_gradients(const GradientRows &to, int b, int n, const Vec (*g)[3]) {
+    Vec virial[3][3] = {};  // sums of D ⊗ g; symmetric, since every B is invariant under rotation
+#pragma GCC unroll 3
     for (int c = 0; c < 3; ++c) {
-        for (int k = 0; k < W; ++k) store(by_function + k * W, k < n ? g[k][c] : broadcast(0));
-        transpose(by_function, W, tile[c], W);  // now [edge][function]
-    }
-    const auto add = [&](double *row, Vec v) __attribute__((always_inline)) {
-        if (n == W) return store(row, load(row) + v);
-        for (int k = 0; k < n; ++k) row[k] += v[k];
-    };
-    if (out.forces) {
-        for (int c = 0; c < 3; ++c) {
-            Vec total = broadcast(0);
-            for (int e = 0; e < lanes; ++e) {
-                const Vec row = load(tile[c] + e * W);
-                total += row;
-                add(out.forces + (3 * int64_t(out.owner[neighbor[e]]) + c) * out.n_columns + column + b, -row);
-            }
-            add(out.forces + (3 * int64_t(i) + c) * out.n_columns + column + b, total);
+        alignas(64) double tile[W * W];  // [edge][function]
+        transpose(reinterpret_cast<const double *>(&g[0][c]), 3 * W, tile, W);
+        Vec total = broadcast(0);
+        for (int e = 0; e < to.lanes; ++e) {
+            const Vec row = load(tile + e * W);
+            total += row;
+#pragma GCC unroll 3
+            for (int a = 0; a <= c; ++a) virial[a][c] += to.D[a][e] * row;
+            if (to.centre) add_to_row(to.neighbor[e] + c * to.stride + b, -row, n);
+            if (to.jacobian[0]) add_to_row(to.jacobian[e] + c * to.jacobian_stride + b, row, n);
         }
+        if (to.centre) add_to_row(to.centre + c * to.stride + b, total, n);
     }
-    if (out.virial) {
-        for (int c = 0; c < 9; ++c) {
-            Vec total = broadcast(0);
-            for (int e = 0; e < lanes; ++e) total -= D[c / 3][e] * load(tile[c % 3] + e * W);
-            add(out.virial + c * out.n_columns + column + b, total);
-        }
-    }
-    if (out.jacobian) {
-        for (int e = 0; e < lanes; ++e)
-            for (int c = 0; c < 3; ++c)
-                add(out.jacobian + (3 * place_in_list(system, i, neighbor[e]) + c) * rows.n_functions + b, load(tile[c] + e * W));
+    for (int c = 0; c < 9 && to.virial; ++c) {
+        const int a = c / 3 < c % 3 ? c / 3 : c % 3, d = c / 3 + c % 3 - a;
+        add_to_row(to.virial + c * to.stride + b, -virial[a][d], n);
     }
 }
 
@@ -142,6 +160,8 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
         for (int64_t block = 0; block < work.n_blocks[k]; ++block) {
             const int pair = z_i * plan.n_species + work.block_species[k * work.max_blocks + block];
             gradients_of_A(plan, pair, work.block(k, block), work);
+            const GradientRows to = find_rows(system, rows, out, centres.centre[k], column, work.block(k, block) + work.layout.D,
+                                              work.edge_count[block], work.edge_neighbor + block * W);
             for (int b = out.begin; b < out.end; b += W) {
                 const int n = out.end - b < W ? out.end - b : W;
                 Vec g[W][3];
@@ -154,8 +174,8 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
                     }
                     g[q][0] = gx, g[q][1] = gy, g[q][2] = gz;
                 }
-                add_gradients(system, rows, out, centres.centre[k], column, b, n, g, work.block(k, block) + work.layout.D,
-                              work.edge_count[block], work.edge_neighbor + block * W);
+                for (int q = n; q < W; ++q) g[q][0] = g[q][1] = g[q][2] = broadcast(0);
+                add_gradients(to, b, n, g);
             }
         }
     }

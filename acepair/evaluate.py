@@ -106,9 +106,10 @@ class Evaluator:
         neighbors = self.neighbors(structure)
         total = np.zeros((neighbors.n_edges, 3))
         for plan in self.plans():
-            gradients = np.zeros_like(total)
-            self._run(plan, structure, neighbors, np.zeros(len(structure.positions)), edge_gradients=gradients)
-            total += gradients
+            if plan.has_edges:
+                gradients = np.zeros_like(total)
+                self._run(plan, structure, neighbors, np.zeros(len(structure.positions)), edge_gradients=gradients)
+                total += gradients
         edges, inside = self.edges(structure, neighbors)
         return edges, total[inside]
 

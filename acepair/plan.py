@@ -1,13 +1,14 @@
 """Lowering: from components to the flat arrays that every engine runs.
 
 Nothing downstream knows transforms, bases or couplings: an engine reads a `Plan`, whose arrays are described in
-`cython_src/core/plan.hpp`. A stack is lowered to as few plans as possible: pair terms join a many-body part whose cutoffs
-are at least theirs, so that their edges are visited once. A change of linear parameters lowers coefficients only.
+`cython_src/core/plan.hpp`. A stack is lowered to as few plans as possible: pair terms join a many-body part whose
+cutoffs are at least theirs, so that their edges are visited once. A change of linear parameters lowers coefficients
+only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -15,9 +16,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ._types import FloatArray, IntArray
+from ._types import FloatArray, Int32Array, IntArray
+from .basis.many_body import SparseACEBasis
 from .basis.polynomials import Polynomials, SplineTable
 from .basis.radial import RadialEmbedding
+from .basis.tabulated import TabulatedRadialEmbedding
 from .basis.transforms import ACE1PolyEnvelope1sR, AgnesiTransform, PolyEnvelope1sR, PolyEnvelope2sX
 from .dag import Dag, build_dag
 from .models.ace import ETACE, ETACEPotential
@@ -28,9 +31,31 @@ from .models.stacked import StackedCalculator
 from .models.zbl import ZBLPotential
 from .tables import spline_table, tabulate
 
-TransformKind = IntEnum("TransformKind", [("AGNESI", 0), ("AFFINE", 1)])
-EnvelopeKind = IntEnum("EnvelopeKind", [("ONE", 0), ("POLY_2SX", 1), ("POLY_1SR", 2), ("ACE1_POLY_1SR", 3), ("INVERSE_R", 4)])
-BasisKind = IntEnum("BasisKind", [("RECURRENCE", 0), ("SERIES", 1), ("TABLE", 2)])
+
+class TransformKind(IntEnum):
+    """As in core/plan.hpp."""
+
+    AGNESI = 0
+    AFFINE = 1
+
+
+class EnvelopeKind(IntEnum):
+    """As in core/plan.hpp."""
+
+    ONE = 0
+    POLY_2SX = 1
+    POLY_1SR = 2
+    ACE1_POLY_1SR = 3
+    INVERSE_R = 4
+
+
+class BasisKind(IntEnum):
+    """As in core/plan.hpp."""
+
+    RECURRENCE = 0
+    SERIES = 1
+    TABLE = 2
+
 
 TABLE_COLUMNS = 8  #: tables are padded to a multiple of this, the widest vector of any instruction set
 
@@ -61,8 +86,8 @@ class Plan:
     spherical: bool
     radial: RadialPlan | None
     n_A: int
-    run_first: IntArray  #: (n_pairs (lmax + 1) + 1,) int32
-    runs: IntArray  #: (n_runs, 2) int32: radial function, first A
+    run_first: Int32Array  #: (n_pairs (lmax + 1) + 1,) int32
+    runs: Int32Array  #: (n_runs, 2) int32: radial function, first A
     dag: Dag | None
     coefficients: FloatArray  #: (NZ, dag.size)
 
@@ -72,14 +97,14 @@ class RowPlan:
     """Basis functions one by one; arrays as in core/rows.hpp."""
 
     max_order: int
-    product_first: IntArray
-    product_factor: IntArray
-    A2B_first: IntArray
-    A2B_product: IntArray
+    product_first: Int32Array
+    product_factor: Int32Array
+    A2B_first: Int32Array
+    A2B_product: Int32Array
     A2B_value: FloatArray
-    jacobian_first: IntArray
-    jacobian_A: IntArray
-    jacobian_place: IntArray
+    jacobian_first: Int32Array
+    jacobian_A: Int32Array
+    jacobian_place: Int32Array
 
 
 # ---------------------------------------------------------------------------------------------- radial functions
@@ -95,19 +120,22 @@ class _LoweredRadial:
 
 def _lower_radial(rembed: RadialEmbedding, rcuts: FloatArray, used: IntArray) -> _LoweredRadial:
     """Lower the functions `used` of an embedding of which `rcuts` (NZ, NZ) is the component's own cutoff."""
+    if not has_formulas(rembed):
+        rembed = tabulated(rembed, rcuts)
     nz = len(rembed.elements)
     rcut = np.minimum(rcuts, rembed.rcut).ravel()
     pairs = [(i, j) for i in range(nz) for j in range(nz)]
-    transform = _known(_transform_parameters, (rembed.transform_of(i, j) for i, j in pairs))
-    envelope = _known(_envelope_parameters, (rembed.envelope_of(i, j) for i, j in pairs))
     common = {"rcut": rcut, "recurrence": np.zeros((3, 0)), "weights": np.zeros((len(pairs), 0, 0)), "table": np.zeros((0, 0, 0, 0))}
-    if transform is None or envelope is None:
-        return _lower_callable(rembed, rcut, used, pairs, common)
-    common |= {"transform": transform, "envelope": envelope}
+    if isinstance(rembed, TabulatedRadialEmbedding):
+        common |= {"transform": _affine(rembed.rcut.ravel()), "envelope": _plain_envelope(EnvelopeKind.ONE, len(pairs))}
+        table = rembed.table.reshape(len(pairs), *rembed.table.shape[2:])[..., used]
+        return _distinct(table, len(rembed), used, lambda t: _table_plan(t, common))
+    common["transform"] = np.array([_transform_parameters(rembed.transform_of(*pair)) for pair in pairs], dtype=float)
+    common["envelope"] = np.array([_envelope_parameters(rembed.envelope_of(*pair)) for pair in pairs], dtype=float)
     if isinstance(rembed.polynomials, SplineTable):
         splines = rembed.polynomials
         if not np.isclose(splines.x0, -1) or not np.isclose(splines.x0 + splines.h * (splines.n_nodes - 1), 1):
-            raise ValueError(f"splines must span y from −1 to 1, got x0 = {splines.x0}, h = {splines.h}, {splines.n_nodes} nodes")
+            raise ValueError(f"splines must span y from −1 to 1, got {splines!r}")
         table = spline_table(splines)[..., used].reshape(len(pairs), splines.n_nodes - 1, 4, len(used))
         return _distinct(table, len(rembed), used, lambda t: _table_plan(t, common))
     assert rembed.weights is not None
@@ -119,7 +147,8 @@ def _lower_radial(rembed: RadialEmbedding, rcuts: FloatArray, used: IntArray) ->
 
 
 def _series_plan(weights: FloatArray, common: dict[str, Any]) -> RadialPlan:
-    return RadialPlan(n_functions=weights.shape[1], kind=BasisKind.SERIES, **common | {"weights": np.ascontiguousarray(weights)})
+    common = common | {"weights": np.ascontiguousarray(weights)}
+    return RadialPlan(n_functions=weights.shape[1], kind=BasisKind.SERIES, **common)
 
 
 def _table_plan(table: FloatArray, common: dict[str, Any]) -> RadialPlan:
@@ -134,7 +163,8 @@ def _distinct(
 ) -> _LoweredRadial:
     """Keep one of several equal functions; leave out, pair by pair, those that vanish. Pairs are axis 0."""
     by_function = np.moveaxis(values, axis, 0).reshape(values.shape[axis], values.shape[0], -1)
-    _, first, inverse = np.unique(by_function.reshape(len(by_function), -1), axis=0, return_index=True, return_inverse=True)
+    rows = by_function.reshape(len(by_function), -1)
+    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     function = np.full((n_nl, values.shape[0]), -1)
     function[used] = np.where(by_function.any(axis=2), inverse.reshape(-1, 1), -1)
     return _LoweredRadial(make(np.take(values, first, axis=axis)), function)
@@ -146,7 +176,7 @@ def _is_onehot(weights: FloatArray) -> bool:
 
 
 def _lower_onehot(weights: FloatArray, n_nl: int, used: IntArray, common: dict[str, Any]) -> _LoweredRadial:
-    """The functions are the polynomials themselves: no weights."""
+    """Use the polynomials themselves as functions: no weights."""
     function = np.full((n_nl, len(weights)), -1)
     function[used] = np.where(weights.any(axis=2), weights.argmax(axis=2), -1).T
     n = int(function.max()) + 1
@@ -154,19 +184,26 @@ def _lower_onehot(weights: FloatArray, n_nl: int, used: IntArray, common: dict[s
     return _LoweredRadial(RadialPlan(n_functions=n, kind=BasisKind.RECURRENCE, **common), function)
 
 
-def _lower_callable(
-    rembed: RadialEmbedding, rcut: FloatArray, used: IntArray, pairs: Sequence[tuple[int, int]], common: dict[str, Any]
-) -> _LoweredRadial:
-    """Tables in r of the functions themselves, one for each pair."""
+def has_formulas(rembed: RadialEmbedding) -> bool:
+    """Tell whether engines can evaluate an embedding as it is; `tabulated` makes one that they can of any other."""
+    if isinstance(rembed, TabulatedRadialEmbedding):
+        return True
+    pairs = list(np.ndindex(len(rembed.elements), len(rembed.elements)))
+    transforms = all(_transform_parameters(rembed.transform_of(*pair)) for pair in pairs)
+    return transforms and all(_envelope_parameters(rembed.envelope_of(*pair)) for pair in pairs)
+
+
+def tabulated(rembed: RadialEmbedding, rcuts: FloatArray) -> TabulatedRadialEmbedding:
+    """Return an embedding's functions as tables in r up to the cutoffs (NZ, NZ): what engines see of callables."""
+    rcut = np.minimum(rcuts, rembed.rcut)
     if not np.isfinite(rcut).all():
         raise ValueError("rcut must be finite for radial functions given as Python callables")
 
-    def values(pair: int) -> Callable[[FloatArray], FloatArray]:
-        return lambda r: rembed.evaluate(r, *pairs[pair])[:, used]
+    def values(pair: tuple[int, ...]) -> Callable[[FloatArray], FloatArray]:
+        return lambda r: rembed.evaluate(r, *pair)
 
-    table = _tabulate_pairs([values(p) for p in range(len(pairs))], rcut, "the radial functions")
-    common |= {"transform": _affine(rcut), "envelope": _plain_envelope(EnvelopeKind.ONE, len(pairs))}
-    return _distinct(table, len(rembed), used, lambda t: _table_plan(t, common))
+    table = _tabulate_pairs([values(pair) for pair in np.ndindex(rcut.shape)], rcut.ravel(), "the radial functions")
+    return TabulatedRadialEmbedding(table.reshape(*rcut.shape, *table.shape[1:]), rcut, rembed.spec, rembed.elements)
 
 
 def _tabulate_pairs(functions: Sequence[Callable[[FloatArray], FloatArray]], rcut: FloatArray, what: str) -> FloatArray:
@@ -178,7 +215,7 @@ def _tabulate_pairs(functions: Sequence[Callable[[FloatArray], FloatArray]], rcu
 
 
 def _subdivide(table: FloatArray, k: int) -> FloatArray:
-    """The same piecewise polynomials on k times as many intervals."""
+    """Return the same piecewise polynomials on k times as many intervals."""
     if k == 1:
         return table
     degree = table.shape[1] - 1
@@ -194,12 +231,6 @@ def _subdivide(table: FloatArray, k: int) -> FloatArray:
 
 def _binomial(n: int, k: int) -> int:
     return 1 if k == 0 else _binomial(n - 1, k - 1) * n // k
-
-
-def _known(parameters: Callable[[Any], list[float] | None], parts: Iterable[Any]) -> FloatArray | None:
-    """Parameters of all pairs, None if the kernels lack one of the functions."""
-    rows = [parameters(part) for part in parts]
-    return None if None in rows else np.array(rows, dtype=np.float64)
 
 
 def _transform_parameters(transform: Any) -> list[float] | None:
@@ -227,7 +258,7 @@ def _envelope_parameters(envelope: Any) -> list[float] | None:
 
 
 def _affine(rcut: FloatArray) -> FloatArray:
-    """y = −1 + 2 r/rcut."""
+    """Return parameters of y = −1 + 2 r/rcut."""
     rows = np.zeros((len(rcut), 8))
     rows[:, 0], rows[:, 7] = TransformKind.AFFINE, 2 / rcut
     return rows
@@ -263,8 +294,9 @@ class _PairStructure:
         if plan.kind == BasisKind.TABLE:
             table = np.einsum("pidk,pk->pid", plan.table[..., : plan.n_functions], per_function)
             return _table_plan(table[..., None], _common(plan))
-        basis = np.eye(plan.n_functions)[None] if plan.kind == BasisKind.RECURRENCE else plan.weights
-        return _series_plan(np.einsum("pk,pkq->pq", per_function, np.broadcast_to(basis, (nz * nz, *basis.shape[1:])))[:, None], _common(plan))
+        if plan.kind == BasisKind.RECURRENCE:  # function k is polynomial k
+            return _series_plan(per_function[:, None], _common(plan))
+        return _series_plan(np.einsum("pk,pkq->pq", per_function, plan.weights)[:, None], _common(plan))
 
 
 def _common(plan: RadialPlan) -> dict[str, Any]:
@@ -278,39 +310,49 @@ class _ACEStructure:
 
     radial: RadialPlan
     lmax: int
-    n_A: int
-    run_first: IntArray
-    runs: IntArray
+    run_first: Int32Array
+    runs: Int32Array
     dag: Dag
-    products: tuple[IntArray, ...]  #: in the plan's own numbering of A
 
 
 def _lower_ace(layer: ETACE, rcuts: FloatArray) -> _ACEStructure:
     A_radial, A_angular = np.asarray(layer.basis.A_radial), np.asarray(layer.basis.A_angular)
     l = np.sqrt(A_angular).astype(np.int64)
-    channels = sorted({(int(li), int(r)) for li, r in zip(l, A_radial, strict=True)})  # every m of a channel, by l, then n
-    first = dict(zip(channels, np.cumsum([0] + [2 * li + 1 for li, _ in channels]).tolist(), strict=False))
-    n_A = sum(2 * li + 1 for li, _ in channels)
-    new = np.array([first[int(li), int(r)] + int(lm - li * li) for li, r, lm in zip(l, A_radial, A_angular, strict=True)], dtype=np.int64)
-    products = tuple(np.sort(new[np.asarray(group)], axis=1) for group in layer.basis.coupling.products)
-    lmax = max((li for li, _ in channels), default=0)
+    # A has complete runs of m, by l, then n: the basis sees to that
+    channels: dict[tuple[int, int], int] = {}
+    for a, channel in enumerate(zip(l.tolist(), A_radial.tolist(), strict=True)):
+        channels.setdefault(channel, a)
+    lmax = int(l.max(initial=0))
 
     radial = _lower_radial(layer.rembed, rcuts, np.unique(A_radial))
     run_first, runs = [0], []
     for pair in range(len(layer.elements) ** 2):
         for degree in range(lmax + 1):
-            here = [(int(radial.function[r, pair]), first[li, r]) for li, r in channels if li == degree]
+            here = [(int(radial.function[r, pair]), first) for (li, r), first in channels.items() if li == degree]
             runs += sorted(run for run in here if run[0] >= 0)
             run_first.append(len(runs))
     return _ACEStructure(
         radial=radial.plan,
         lmax=lmax,
-        n_A=n_A,
         run_first=np.array(run_first, dtype=np.int32),
         runs=np.array(runs, dtype=np.int32).reshape(-1, 2),
-        dag=build_dag(n_A, products),
-        products=products,
+        dag=_dag_of(layer.basis),
     )
+
+
+_dags: WeakKeyDictionary[SparseACEBasis, Dag] = WeakKeyDictionary()
+
+
+def _dag_of(basis: SparseACEBasis) -> Dag:
+    """Return the graph of a basis' products, built once for all layers that share the basis."""
+    if basis not in _dags:
+        _dags[basis] = build_dag(len(basis.A_radial), basis.coupling.products)
+    return _dags[basis]
+
+
+def adopt_dag(basis: SparseACEBasis, dag: Dag) -> None:
+    """Use a graph built earlier, which saves the longest step of lowering; the caller sees to it that it is the basis'."""
+    _dags[basis] = dag
 
 
 def _product_weights(layer: ETACE, weights: FloatArray) -> FloatArray:
@@ -326,7 +368,7 @@ _structures: WeakKeyDictionary[Any, tuple[bytes, Any]] = WeakKeyDictionary()
 
 
 def _structure(potential: ETACEPotential | ETPairPotential) -> Any:
-    """What of a potential does not depend on its linear parameters; lowered once and shared by its copies' cutoffs."""
+    """Lower what does not depend on the linear parameters, once for each layer and cutoff."""
     layer, rcuts = potential.layer, potential.rcuts
     known = _structures.get(layer)
     if known is None or known[0] != rcuts.tobytes():
@@ -388,7 +430,7 @@ def _ace_plan(potential: ETACEPotential) -> Plan:
         lmax=s.lmax,
         spherical=layer.yembed.kind == "spherical",
         radial=s.radial,
-        n_A=s.n_A,
+        n_A=s.dag.n_A,
         run_first=s.run_first,
         runs=s.runs,
         dag=s.dag,
@@ -423,8 +465,14 @@ def _lower_zbl(zbl: ZBLPotential) -> RadialPlan:
         return r_times_V
 
     table = _tabulate_pairs([values(p) for p in range(nz * nz)], rcut, "the ZBL potential")
-    common = {"rcut": rcut, "recurrence": np.zeros((3, 0)), "weights": np.zeros((nz * nz, 0, 0)), "transform": _affine(rcut)}
-    return _table_plan(table, common | {"envelope": _plain_envelope(EnvelopeKind.INVERSE_R, nz * nz)})
+    common = {
+        "rcut": rcut,
+        "recurrence": np.zeros((3, 0)),
+        "weights": np.zeros((nz * nz, 0, 0)),
+        "transform": _affine(rcut),
+        "envelope": _plain_envelope(EnvelopeKind.INVERSE_R, nz * nz),
+    }
+    return _table_plan(table, common)
 
 
 def _join(host: Plan, guest: Plan) -> Plan:
@@ -438,8 +486,8 @@ def lower_rows(potential: ETACEPotential | ETPairPotential) -> tuple[Plan, RowPl
     A pair model is a many-body model of order 1: Σ_j R_n = A_n00/Y_00.
     """
     if isinstance(potential, ETACEPotential):
-        s, A2B = _structure(potential), potential.layer.basis.coupling.A2B
-        return _ace_plan(potential), _row_plan(s.products, (A2B.indptr, A2B.indices, A2B.data))
+        coupling = potential.layer.basis.coupling
+        return _ace_plan(potential), _row_plan(coupling.products, coupling.A2B)
     radial = _structure(potential).radial
     n, n_pairs = radial.function.shape
     runs = [[(int(f), k) for k, f in enumerate(radial.function[:, pair]) if f >= 0] for pair in range(n_pairs)]
@@ -463,7 +511,7 @@ def _row_plan(products: Sequence[IntArray], A2B: tuple[IntArray, IntArray, Float
     factors = [row for group in products for row in np.asarray(group).tolist()]
     max_order = max(map(len, factors), default=1)
     place = np.zeros((len(indices), max_order), dtype=np.int32)
-    jacobian_first, jacobian_A = [0], []
+    jacobian_first, jacobian_A = [0], list[int]()
     for b in range(len(indptr) - 1):
         columns: dict[int, int] = {}
         for e in range(indptr[b], indptr[b + 1]):
@@ -472,7 +520,7 @@ def _row_plan(products: Sequence[IntArray], A2B: tuple[IntArray, IntArray, Float
         jacobian_A += columns
         jacobian_first.append(len(jacobian_A))
 
-    def int32(values: Any) -> IntArray:
+    def int32(values: Any) -> Int32Array:
         return np.ascontiguousarray(values, dtype=np.int32)
 
     return RowPlan(

@@ -125,7 +125,8 @@ def _lower_radial(rembed: RadialEmbedding, rcuts: FloatArray, used: IntArray) ->
     nz = len(rembed.elements)
     rcut = np.minimum(rcuts, rembed.rcut).ravel()
     pairs = [(i, j) for i in range(nz) for j in range(nz)]
-    common = {"rcut": rcut, "recurrence": np.zeros((3, 0)), "weights": np.zeros((len(pairs), 0, 0)), "table": np.zeros((0, 0, 0, 0))}
+    nothing = {"recurrence": np.zeros((3, 0)), "weights": np.zeros((len(pairs), 0, 0)), "table": np.zeros((0, 0, 0, 0))}
+    common = {"rcut": rcut} | nothing
     if isinstance(rembed, TabulatedRadialEmbedding):
         common |= {"transform": _affine(rembed.rcut.ravel()), "envelope": _plain_envelope(EnvelopeKind.ONE, len(pairs))}
         table = rembed.table.reshape(len(pairs), *rembed.table.shape[2:])[..., used]
@@ -163,8 +164,9 @@ def _distinct(
 ) -> _LoweredRadial:
     """Keep one of several equal functions; leave out, pair by pair, those that vanish. Pairs are axis 0."""
     by_function = np.moveaxis(values, axis, 0).reshape(values.shape[axis], values.shape[0], -1)
-    rows = by_function.reshape(len(by_function), -1)
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    number: dict[bytes, int] = {}
+    inverse = np.array([number.setdefault(row.tobytes(), len(number)) for row in by_function], dtype=np.int64)
+    _, first = np.unique(inverse, return_index=True)
     function = np.full((n_nl, values.shape[0]), -1)
     function[used] = np.where(by_function.any(axis=2), inverse.reshape(-1, 1), -1)
     return _LoweredRadial(make(np.take(values, first, axis=axis)), function)
@@ -351,7 +353,7 @@ def _dag_of(basis: SparseACEBasis) -> Dag:
 
 
 def adopt_dag(basis: SparseACEBasis, dag: Dag) -> None:
-    """Use a graph built earlier, which saves the longest step of lowering; the caller sees to it that it is the basis'."""
+    """Use a graph built earlier, which saves the longest step of lowering; the caller checks that it is the basis'."""
     _dags[basis] = dag
 
 

@@ -326,7 +326,9 @@ def _lower_ace(layer: ETACE, rcuts: FloatArray) -> _ACEStructure:
         channels.setdefault(channel, a)
     lmax = int(l.max(initial=0))
 
-    radial = _lower_radial(layer.rembed, rcuts, np.unique(A_radial))
+    # not np.unique, which imports numpy.ma: that takes longer than the lowering
+    used = np.array(sorted(set(A_radial.tolist())), dtype=np.int64)
+    radial = _lower_radial(layer.rembed, rcuts, used)
     run_first, runs = [0], []
     for pair in range(len(layer.elements) ** 2):
         for degree in range(lmax + 1):

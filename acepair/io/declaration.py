@@ -191,9 +191,9 @@ def _build_part(data: Mapping[str, Any]) -> tuple[RadialEmbedding, SelectLinear]
 
 def _build_basis(data: Mapping[str, Any], rembed: RadialEmbedding, yembed: AngularEmbedding) -> SparseACEBasis:
     A_radial, A_angular, A2B, flat = data["A_radial"], data["A_angular"], data["A2B"], data["mb_spec"]
-    l_of = np.array([l for _, l in rembed.spec])
-    # makes the list of one-particle functions, which is filled up with all m, no longer than it is in the file
-    if (2 * l_of[np.unique(A_radial)] + 1).sum() != len(A_radial) or A_angular.max(initial=0) >= len(yembed):
+    n_m = [2 * l + 1 for _, l in rembed.spec]
+    # so that the list of one-particle functions, which is filled up with all m, gets no longer than it is in the file
+    if sum(n_m[k] for k in set(A_radial.tolist())) != len(A_radial) or A_angular.max(initial=0) >= len(yembed):
         raise ValueError("A_radial and A_angular must have every m of each radial function, up to lmax")
     nl, first = [tuple(row) for row in flat["nl"].tolist()], flat["first"].tolist()
     entries = [nl[start:stop] for start, stop in pairwise(first)]

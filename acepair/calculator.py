@@ -14,6 +14,7 @@ from .evaluate import Evaluation, Evaluator, Model, as_calculator
 from .models.base import Potential
 from .models.stacked import StackedCalculator
 from .neighbors import NeighborCache
+from .structure import read_structure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -238,6 +239,7 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         """Put a property into `results`."""
         if name not in self._own_results:
             if name.startswith("stress") and _volume(atoms) == 0:
+                read_structure(atoms, self._evaluator.table)  # a structure that cannot be is the first complaint
                 cell = atoms.cell.array.tolist()
                 raise PropertyNotImplementedError(f"{name} needs three independent cell vectors, got {cell}")
             self._evaluate(name, atoms)

@@ -1,0 +1,38 @@
+// Model files (docs/model_file.md): what of them the kernels run. Everything an engine follows is checked here.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/plan.hpp"
+#include "evaluate.hpp"
+
+namespace acepair {
+
+/// A plan and the memory it points into.
+struct LoadedPlan {
+    Plan plan{};
+    std::vector<int32_t> species;       ///< (model species,) the plan's own index of each
+    std::vector<RadialPlan> pair_terms;
+    std::vector<double> harmonics;
+    std::deque<Buffer> arrays;
+
+    double rcut_max() const;
+};
+
+struct ModelFile {
+    std::vector<std::string> elements;  ///< symbols, in order of the model's species index
+    std::deque<LoadedPlan> plans;       ///< their sum is the energy
+    int64_t n_functions = 0;            ///< linear parameters, 0 if the file does not say
+    std::string sha256;
+
+    double rcut(int z_i, int z_j) const;  ///< Å, of the model's species, in either order
+    double rcut_max() const;
+};
+
+/// Read a file; throws std::runtime_error that says what is wrong, without the file's name.
+void read_model_file(const std::string &path, ModelFile &model);
+
+}  // namespace acepair

@@ -1,0 +1,43 @@
+// LAMMPS's atoms and full neighbour list in the form the kernels read.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "evaluate.hpp"
+
+namespace acepair {
+
+/// The full list as one array. Rebuilt when LAMMPS rebuilds its own.
+class NeighborCopy {
+public:
+    std::vector<int64_t> first;      ///< (nlocal + 1,); atoms that are in no list have no neighbours
+    std::vector<int32_t> neighbor;   ///< local atoms and ghosts
+
+    /// Keep the neighbours closer than `rlist` (Å): under hybrid styles LAMMPS's list may reach further than this style needs.
+    void copy(int n_local, int n_rows, const int *ilist, const int *numneigh, const int *const *firstneigh, int mask, const double *const *x,
+              double rlist);
+};
+
+/// Positions with species of one numbering, and the centres in order of species.
+class Sites {
+public:
+    explicit Sites(std::vector<int32_t> species_of_type, int n_species) : species_of_type(std::move(species_of_type)), n_species(n_species) {}
+
+    std::vector<double> xyzs;             ///< (rows, 4)
+    std::vector<CentreBlock> blocks;
+    int64_t longest_block = 0, longest = 0;
+    const std::vector<int32_t> species_of_type;  ///< by atom type, from 1; −1 for NULL
+
+    /// Take positions and types; put the centres in order if the list is new or a type has changed (fix atom/swap does that).
+    void update(int n_rows, const double *const *x, const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width,
+                bool new_list);
+    System system(const NeighborCopy &list) const { return {xyzs.data(), list.first.data(), list.neighbor.data()}; }
+    double bytes() const { return double(xyzs.capacity() * sizeof(double) + centres.capacity() * sizeof(int32_t)); }
+
+private:
+    int n_species;
+    std::vector<int32_t> centres;
+};
+
+}  // namespace acepair

@@ -338,7 +338,6 @@ def test_models_of_all_kinds():
 
 @pytest.mark.parametrize("as_path", [str, Path])
 def test_model_file(tmp_path, as_path):
-    pytest.importorskip("acepair.io.model_file")
     atoms, path = crystal(rattle=0.1), tmp_path / "copper.acepair"
     acepair.save_model(copper(), path)
     calc = ACECalculator(as_path(path))

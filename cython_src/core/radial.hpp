@@ -113,7 +113,7 @@ struct TablePosition {
 };
 
 ACEPAIR_FN TablePosition find_in_table(const RadialPlan &radial, int pair, Vec y) {
-    TablePosition at;
+    TablePosition at{};
     at.slope = 0.5 * radial.n_intervals;
     const Vec u = (y + 1) * at.slope;
     const int64_t row_size = int64_t(radial.degree + 1) * radial.n_columns;
@@ -132,7 +132,7 @@ ACEPAIR_FN ValueSlope table_value(const RadialPlan &radial, int pair, ValueSlope
     const TablePosition at = find_in_table(radial, pair, y.value);
     Vec value = broadcast(0), slope = broadcast(0);
     for (int d = radial.degree; d >= 0; --d) {
-        Vec c;
+        Vec c{};
         for (int k = 0; k < W; ++k) c[k] = at.row[k][d * radial.n_columns];
         slope = slope * at.t + value;
         value = value * at.t + c;

@@ -56,7 +56,7 @@ ACEPAIR_FN Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
 
 /// Lanes 0..n−1 are true.
 ACEPAIR_FN Mask first_lanes(int n) {
-    Mask lane;
+    Mask lane{};
     for (int k = 0; k < W; ++k) lane[k] = k;
     return lane < int64_t(n);
 }

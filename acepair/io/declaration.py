@@ -28,6 +28,10 @@ from ..plan import has_formulas, tabulated
 
 Model = Potential | ACEModel
 
+MAX_RCUT = 1e4  #: Å; absurd, but no search for neighbors breaks on it
+
+_INTEGERS = {"spec", "A_radial", "A_angular", "products", "indptr", "indices", "first", "nl"}
+
 
 def many_body_bases(model: Model) -> list[SparseACEBasis]:
     """Return the bases of the many-body components, whose plans come first and in this order."""
@@ -128,6 +132,7 @@ def build(data: Mapping[str, Any]) -> Model:
     Exception
         Whatever the constructors raise when something is missing, of another kind or out of range.
     """
+    _check_types(data)
     kind = data["kind"]
     if kind not in _BUILDERS:
         raise ValueError(f"kind of a model must be one of {', '.join(_BUILDERS)}, got {kind!r}")
@@ -142,10 +147,10 @@ def _build_ace_model(data: Mapping[str, Any]) -> ACEModel:
         layer.yembed,
         layer.basis,
         layer.readout,
-        rcuts=data["rcuts"],
+        rcuts=_rcuts(data["rcuts"]),
         pair_rembed=None if pair is None else pair.rembed,
         pair_readout=None if pair is None else pair.readout,
-        pair_rcuts=data["pair_rcuts"],
+        pair_rcuts=_rcuts(data["pair_rcuts"]),
         E0s=_energies(layer.elements, data["E0"]),
         zbl=None if data["zbl"] is None else _build_zbl(data["zbl"]),
     )
@@ -161,15 +166,15 @@ def _build_one_body(data: Mapping[str, Any]) -> ETOneBodyPotential:
 
 
 def _build_pair(data: Mapping[str, Any]) -> ETPairPotential:
-    return ETPairPotential(_build_pair_model(data), data["rcuts"])
+    return ETPairPotential(_build_pair_model(data), _rcuts(data["rcuts"]))
 
 
 def _build_many_body(data: Mapping[str, Any]) -> ETACEPotential:
-    return ETACEPotential(_build_ace(data), data["rcuts"])
+    return ETACEPotential(_build_ace(data), _rcuts(data["rcuts"]))
 
 
 def _build_zbl(data: Mapping[str, Any]) -> ZBLPotential:
-    return ZBLPotential(data["elements"], data["rcuts"])
+    return ZBLPotential(data["elements"], _rcuts(data["rcuts"]))
 
 
 def _build_pair_model(data: Mapping[str, Any]) -> ETPairModel:
@@ -199,6 +204,25 @@ def _build_basis(data: Mapping[str, Any], rembed: RadialEmbedding, yembed: Angul
     entries = [nl[start:stop] for start, stop in pairwise(first)]
     A2B_arrays = (A2B["indptr"], A2B["indices"], A2B["data"])
     return SparseACEBasis.from_arrays(A_radial, A_angular, data["products"], A2B_arrays, rembed.spec, entries)
+
+
+def _rcuts(value: FloatArray) -> FloatArray:
+    if value.max() > MAX_RCUT:
+        raise ValueError(f"cutoffs must be at most {MAX_RCUT} Å, got {value.max()}")
+    return value
+
+
+def _check_types(value: Any, key: str = "model") -> None:
+    """Raise ValueError if an array holds floats in place of integers or the other way round."""
+    match value:
+        case dict():
+            for name, item in value.items():
+                _check_types(item, name)
+        case list():
+            for item in value:
+                _check_types(item, key)
+        case np.ndarray() if (value.dtype.kind == "i") != (key in _INTEGERS):
+            raise ValueError(f"{key} must not be an array of {value.dtype}")
 
 
 def _energies(elements: Any, E0: FloatArray) -> dict[str, float]:

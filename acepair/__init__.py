@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .evaluate import forces as forces
     from .evaluate import potential_energy as potential_energy
     from .evaluate import site_energies as site_energies
+    from .evaluate import site_edges as site_edges
     from .evaluate import site_grads as site_grads
     from .evaluate import virial as virial
     from .io.model_file import load_model as load_model
@@ -75,7 +76,7 @@ _NAMES = {
     "basis.selection": "EuclideanDegree TotalDegree select_many_body",
     "basis.transforms": "ACE1PolyEnvelope1sR AgnesiTransform EnvelopeOfR PolyEnvelope1sR PolyEnvelope2sX",
     "calculator": "ACECalculator",
-    "evaluate": "energy_forces_virial forces potential_energy site_energies site_grads virial",
+    "evaluate": "energy_forces_virial forces potential_energy site_edges site_energies site_grads virial",
     "io.model_file": "load_model save_model",
     "models.ace": "ETACE ETACEPotential",
     "models.convert": "convert2et convert2et_full convertpair one_body splinify",

@@ -10,12 +10,13 @@ import numpy as np
 from . import _kernels
 from ._types import FloatArray
 from .evaluate import Evaluator, Model, evaluator_of, make_engine_plan, refuse_rows
+from .lowering import lower_rows
 from .models.ace import ETACEPotential
 from .models.pair import ETPairPotential
 from .models.parameters import length_basis
 from .models.stacked import StackedCalculator
 from .neighbors import NeighborList
-from .plan import RowPlan, lower_rows
+from .plan import RowPlan
 from .structure import Structure, read_structure
 
 LinearPotential = ETACEPotential | ETPairPotential

@@ -17,6 +17,7 @@ import numpy as np
 
 from . import _kernels
 from ._types import FloatArray
+from .lowering import lower
 from .models.ace import ETACEPotential
 from .models.base import Layer, Potential
 from .models.model import ACEModel
@@ -24,7 +25,7 @@ from .models.onebody import ETOneBodyPotential
 from .models.pair import ETPairModel, ETPairPotential
 from .models.stacked import StackedCalculator
 from .neighbors import Edges, NeighborCache, NeighborList
-from .plan import Plan, RadialPlan, lower
+from .plan import Plan, RadialPlan
 from .structure import SpeciesTable, Structure, read_structure, refuse_coincident
 
 Model = Potential | ACEModel

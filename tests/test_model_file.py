@@ -21,7 +21,7 @@ from acepair.evaluate import as_calculator
 from acepair.io import container
 from acepair.io.model_file import read_metadata
 from acepair.io.plan_tensors import plan_tensors, read_plans
-from acepair.plan import lower
+from acepair.lowering import lower
 
 ATOMS = ("triclinic", "slab", "molecule", "axes", "far_apart", "empty")
 

@@ -16,6 +16,7 @@ from ..basis.angular import AngularEmbedding
 from ..basis.many_body import SparseACEBasis
 from ..basis.radial import RadialEmbedding
 from ..basis.registry import from_dict, to_dict
+from ..lowering import has_formulas, tabulated
 from ..models.ace import ETACE, ETACEPotential
 from ..models.base import Layer, Potential
 from ..models.model import ACEModel
@@ -24,7 +25,6 @@ from ..models.pair import ETPairModel, ETPairPotential
 from ..models.readout import SelectLinear
 from ..models.stacked import StackedCalculator
 from ..models.zbl import ZBLPotential
-from ..plan import has_formulas, tabulated
 
 Model = Potential | ACEModel
 

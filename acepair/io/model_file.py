@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..lowering import adopt_dag, lower
 from ..models.base import Potential
 from ..models.model import ACEModel
-from ..plan import adopt_dag, lower
 from . import container
 from .declaration import build, describe, many_body_bases
 from .plan_tensors import MAX_EXPONENT, forms_products, int32, plan_tensors, read_plans, take

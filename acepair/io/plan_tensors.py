@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray, Int32Array, IntArray
-from ..dag import Dag
 from ..elements import numbers_of, parse_elements
-from ..plan import TABLE_COLUMNS, BasisKind, EnvelopeKind, Plan, RadialPlan, TransformKind
+from ..plan import TABLE_COLUMNS, BasisKind, Dag, EnvelopeKind, Plan, RadialPlan, TransformKind
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -197,7 +196,7 @@ def _read_plan(file: _Reader, model_elements: tuple[str, ...]) -> Plan:
         elements=elements,
         E0=file.floats("E0", nz),
         rcut=file.floats("rcut", n_pairs),
-        pair_terms=tuple(_read_radial(file.under(f"pair/{t}/"), n_pairs) for t in range(n_terms)),
+        pair_terms=tuple(_read_pair_term(file.under(f"pair/{t}/"), n_pairs) for t in range(n_terms)),
         lmax=lmax,
         spherical=False,
         radial=None,
@@ -245,6 +244,13 @@ def _read_dag(file: _Reader, n_A: int) -> Dag:
         leaf_factor=file.indices("leaf_factor", n_nodes, n_leaves),
         place=file.indices("place", n_nodes + n_leaves, None).astype(np.int64),
     )
+
+
+def _read_pair_term(file: _Reader, n_pairs: int) -> RadialPlan:
+    term = _read_radial(file, n_pairs)
+    if term.n_functions != 1 or term.kind == BasisKind.RECURRENCE:
+        raise ValueError(f"pair term {file.prefix} must be one function with weights or a table of one")
+    return term
 
 
 def _read_radial(file: _Reader, n_pairs: int) -> RadialPlan:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.polynomial import chebyshev, polynomial
 
-from ._types import FloatArray
-from .basis.polynomials import SplineTable
+from .._types import FloatArray
+from ..basis.polynomials import SplineTable
 
 DEGREE = 7
 MAX_INTERVALS = 16384
@@ -60,6 +60,43 @@ def tabulate(function: Callable[[FloatArray], FloatArray], rcut: float, what: st
         message = f"{what} is not smooth: its table agrees to {error:.0e} of the largest value only"
         warnings.warn(message, UserWarning, stacklevel=2)
     return table
+
+
+def tabulate_pairs(functions: Sequence[Callable[[FloatArray], FloatArray]], rcut: FloatArray, what: str) -> FloatArray:
+    """Return tables (n_pairs, n_intervals, degree + 1, n_functions), as fine as the hardest pair needs.
+
+    Parameters
+    ----------
+    functions : sequence of callables
+        As `tabulate`, one for each species pair.
+    rcut : (n_pairs,)
+        End of each table (Å).
+    what : str
+        Names the functions in errors and warnings.
+    """
+    # a table is exact in r ≤ rcut only; the end belongs to it, though no edge sits there
+    tables = [tabulate(f, cut * (1 - 1e-15), what) for f, cut in zip(functions, rcut, strict=True)]
+    n = max(len(t) for t in tables)
+    return np.stack([_subdivide(t, n // len(t)) for t in tables])
+
+
+def _subdivide(table: FloatArray, k: int) -> FloatArray:
+    """Return the same piecewise polynomials on k times as many intervals."""
+    if k == 1:
+        return table
+    degree = table.shape[1] - 1
+    parts = []
+    for part in range(k):  # t = (part + u)/k
+        shift = np.zeros((degree + 1, degree + 1))
+        for d in range(degree + 1):
+            for e in range(d + 1):
+                shift[e, d] = _binomial(d, e) * part ** (d - e) / k**d
+        parts.append(np.einsum("ed,ndf->nef", shift, table))
+    return np.stack(parts, axis=1).reshape(-1, *table.shape[1:])
+
+
+def _binomial(n: int, k: int) -> int:
+    return 1 if k == 0 else _binomial(n - 1, k - 1) * n // k
 
 
 def _interpolate(

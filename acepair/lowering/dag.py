@@ -10,48 +10,13 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from ._types import Int32Array, IntArray
+from .._types import IntArray
+from ..plan import Dag
 
 Product = tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Dag:
-    """Products of A in the order in which the kernels form them.
-
-    Nodes 0..n_A−1 are A itself; node n_A + k = node[parent[k]] · node[factor[k]].
-
-    Attributes
-    ----------
-    n_A : int
-    parent, factor : (n_internal,) int32
-        Factors of the internal nodes; a node's factors come before it.
-    group_parent : (n_groups,) int32
-        Node shared by the leaves of a group.
-    group_first : (n_groups + 1,) int32
-        Leaves of each group.
-    leaf_factor : (n_leaves,) int32
-        The other factor of each leaf.
-    place : (n_AA,) int
-        Where each product of the basis stands among the n_A + n_internal nodes and the n_leaves after them.
-    """
-
-    n_A: int
-    parent: Int32Array
-    factor: Int32Array
-    group_parent: Int32Array
-    group_first: Int32Array
-    leaf_factor: Int32Array
-    place: IntArray
-
-    @property
-    def size(self) -> int:
-        """Nodes and leaves together: the length of the coefficients the kernels read."""
-        return self.n_A + len(self.parent) + len(self.leaf_factor)
 
 
 def build_dag(n_A: int, products: Sequence[IntArray]) -> Dag:

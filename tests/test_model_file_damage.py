@@ -211,6 +211,14 @@ def test_graphs_of_other_products(small_file, tmp_path):
         acepair.load_model(path)
 
 
+@pytest.mark.parametrize(("name", "value"), [("pair/0/kind", 0), ("radial/kind", 2), ("radial/kind", 3), ("lmax", 101)])
+def test_plans_that_would_crash_an_engine(tmp_path, name, value):
+    path, key = tmp_path / "odd.acepair", f"plan/0/{name}"
+    changed_tensors(next(rich_files(tmp_path)), path, lambda tensors: tensors.update({key: np.array(value, np.int32)}))
+    with pytest.raises(ValueError, match="plan/0/"):
+        acepair.load_model(path)
+
+
 def places_of(value, path=()):
     """Places of all values of a JSON document."""
     yield path

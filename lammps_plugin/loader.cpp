@@ -40,7 +40,10 @@ std::string cache_folder() {
     return base.empty() ? "" : base + "/acepair/lammps/" ACEPAIR_VERSION;
 }
 
+/// One line, from one rank.
 void warn(void *lammps, const std::string &text) {
+    const auto setting = find_symbol<int(void *, const char *)>(RTLD_DEFAULT, "lammps_extract_setting");
+    if (setting && setting(lammps, "world_rank") > 0) return;
     // type 0 is a warning
     if (const auto report = find_symbol<void(void *, int, const char *)>(RTLD_DEFAULT, "lammps_error")) report(lammps, 0, text.c_str());
 }

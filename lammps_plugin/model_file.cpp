@@ -194,6 +194,14 @@ void check_envelope(const Reader &file, const EnvelopeParameters &e) {
     if (!known || !is_integer(e.p1, 0) || !is_integer(e.p2, 0)) file.refuse("envelope", "names an envelope that is not known");
 }
 
+void read_table(const Reader &file, int64_t n_pairs, RadialPlan &radial) {
+    const int64_t columns = (int64_t(radial.n_functions) + table_columns - 1) / table_columns * table_columns;
+    const Array<double> table = file.reals("table", {n_pairs, any, any, columns});
+    if (!table.size()) file.refuse("table", "must have intervals and powers");
+    radial.n_intervals = int32_t(table.shape[1]), radial.degree = int32_t(table.shape[2] - 1), radial.n_columns = int32_t(columns);
+    radial.table = table.data;
+}
+
 RadialPlan read_radial(const Reader &file, int64_t n_pairs) {
     static_assert(sizeof(TransformParameters) == 8 * sizeof(double) && sizeof(EnvelopeParameters) == 6 * sizeof(double));
     RadialPlan radial{};
@@ -204,20 +212,16 @@ RadialPlan read_radial(const Reader &file, int64_t n_pairs) {
     for (int64_t pair = 0; pair < n_pairs; ++pair) check_transform(file, radial.transform[pair]), check_envelope(file, radial.envelope[pair]);
     radial.rcut = file.reals("rcut", {n_pairs}).data;
 
+    if (radial.kind == BasisKind::table) {
+        read_table(file, n_pairs, radial);
+        return radial;
+    }
     const Array<double> recurrence = file.reals("recurrence", {3, any});
     const int64_t n_q = recurrence.shape[1];
-    if (radial.kind != BasisKind::table && n_q < (radial.kind == BasisKind::recurrence ? n : 1))
-        file.refuse("recurrence", "has too few polynomials");
+    if (n_q < (radial.kind == BasisKind::recurrence ? n : 1)) file.refuse("recurrence", "has too few polynomials");
     radial.n_polynomials = int32_t(n_q);
     radial.A = recurrence.data, radial.B = recurrence.data + n_q, radial.C = recurrence.data + 2 * n_q;
     if (radial.kind == BasisKind::series) radial.weights = file.reals("weights", {n_pairs, n, n_q}).data;
-    if (radial.kind == BasisKind::table) {
-        const int64_t columns = (n + table_columns - 1) / table_columns * table_columns;
-        const Array<double> table = file.reals("table", {n_pairs, any, any, columns});
-        if (!table.size()) file.refuse("table", "must have intervals and powers");
-        radial.n_intervals = int32_t(table.shape[1]), radial.degree = int32_t(table.shape[2] - 1), radial.n_columns = int32_t(columns);
-        radial.table = table.data;
-    }
     return radial;
 }
 
@@ -259,13 +263,14 @@ void read_many_body(const Reader &file, int64_t n_species, Plan &plan) {
     if (coefficients.shape[1] != size) file.refuse("coefficients", "has the wrong length");
 }
 
-void read_plan(const Reader &file, int32_t n_tensors, std::vector<int32_t> &numbers, LoadedPlan &loaded) {
+void read_plan(const Reader &file, int32_t n_tensors, const std::vector<std::string> &elements, LoadedPlan &loaded) {
     Plan &plan = loaded.plan;
-    const Array<int32_t> z = file.indices("numbers", {any}, [](int64_t) { return n_symbols; });
-    numbers.assign(z.begin(), z.end());
-    const int64_t n_species = z.size(), n_pairs = n_species * n_species;
+    const Array<int32_t> numbers = file.indices("numbers", {any}, [](int64_t) { return n_symbols; });
+    const int64_t n_species = numbers.size(), n_pairs = n_species * n_species;
     if (!n_species || n_species > n_symbols) file.refuse("numbers", "must name the elements");
-    const Array<int32_t> species = file.indices("species", {any}, [&](int64_t) { return n_species; });
+    const Array<int32_t> species = file.indices("species", {int64_t(elements.size())}, [&](int64_t) { return n_species; });
+    for (size_t z = 0; z < elements.size(); ++z)
+        if (symbols[numbers.data[species.data[z]]] != elements[z]) file.refuse("species", "must lead to the model's elements");
     loaded.species.assign(species.begin(), species.end());
     plan.n_species = int32_t(n_species);
     plan.E0 = file.reals("E0", {n_species}).data;
@@ -315,17 +320,15 @@ void read_model_file(const std::string &path, ModelFile &model) {
     const Container file = open(path);
     model.sha256 = file.sha256;
     model.n_functions = count_functions(file.header);
+    std::istringstream names(file.header["__metadata__"]["elements"].text());
+    for (std::string name; names >> name;) model.elements.push_back(name);
+    if (model.elements.empty()) fail("it names no elements");
     const auto n_tensors = int32_t(file.header.items().size());
     std::deque<Buffer> memory;
     const int32_t count = Reader(file, memory, "plan/").scalar("count", 1, n_tensors);
     for (int k = 0; k < count; ++k) {
         LoadedPlan &loaded = model.plans.emplace_back();
-        std::vector<int32_t> numbers;
-        read_plan(Reader(file, loaded.arrays, "plan/" + std::to_string(k) + "/"), n_tensors, numbers, loaded);
-        std::vector<std::string> elements;
-        for (const int32_t s : loaded.species) elements.emplace_back(symbols[numbers[s]]);
-        if (k && elements != model.elements) fail("its plans are for different elements");
-        model.elements = elements;
+        read_plan(Reader(file, loaded.arrays, "plan/" + std::to_string(k) + "/"), n_tensors, model.elements, loaded);
     }
 }
 

@@ -98,7 +98,8 @@ def _compile(folder: Path, source: Path, lammps: Lammps, mpi_include: Path | Non
     headers = [lammps.include, mpi_include or plugin / "stubs"]
     if not (lammps.include / "json_fwd.h").exists():
         headers.append(plugin / "stubs" / "json")
-    style = [f"-I{plugin}", f"-I{source / 'cython_src'}", *(f"-I{path}" for path in headers)]
+    folders = [plugin, source / "cython_src", *headers]
+    style = [f"-ffile-prefix-map={plugin}=acepair", *(f"-I{path}" for path in folders)]
     style += [f'-DACEPAIR_VERSION="{package_version()}"', f'-DACEPAIR_LAMMPS_DESCRIPTOR="{lammps.descriptor}"']
     style += ["-D_GLIBCXX_USE_CXX11_ABI=0"] if lammps.old_abi else []
 

@@ -1,4 +1,7 @@
-"""Where LAMMPS's headers are and which build they belong to. The build runs this file by itself: it imports nothing of the package."""
+"""Where LAMMPS's headers are and which build they belong to.
+
+The build of the wheel runs this file by itself: it imports nothing of the package.
+"""
 
 from __future__ import annotations
 

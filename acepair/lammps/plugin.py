@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from .headers import wheel_file
+
 LOADER = "acepairplugin.so"
 
 
@@ -18,6 +20,8 @@ def plugin_path() -> Path:
         If this installation has none.
     """
     path = Path(__file__).parent / "lib" / LOADER
+    if not path.exists():  # an editable installation has the compiled files in another place
+        path = wheel_file("acepair", f"acepair/lammps/lib/{LOADER}") or path
     if not path.exists():
         raise FileNotFoundError(
             "acepair was installed without its LAMMPS plugin, which needs Linux on x86_64 and LAMMPS's headers"

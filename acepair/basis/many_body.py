@@ -188,7 +188,9 @@ def _parse_products(rows: npt.ArrayLike, order: int, n_A: int) -> IntArray:
 
 def _canonical_A(spec: IntArray, products: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     """Complete list of the (n, l, m) that products read, sorted by (l, n, m), and the new index of each in `spec`."""
-    used = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(rows.ravel() for rows in products)]))
+    used = np.zeros(len(spec), dtype=bool)
+    for rows in products:
+        used[rows] = True
     channels = sorted({(int(l), int(n)) for n, l, _ in spec[used]})
     complete = [(n, l, m) for l, n in channels for m in range(-l, l + 1)]
     position = {nlm: k for k, nlm in enumerate(complete)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.polynomial import chebyshev, polynomial
@@ -126,6 +127,7 @@ def _values(function: Callable[[FloatArray], FloatArray], r: FloatArray, what: s
     return values.reshape(*r.shape, -1)
 
 
+@cache
 def _powers_of_t() -> FloatArray:
     """Matrix from Chebyshev coefficients in x ∈ [−1, 1] to powers of t = (x + 1)/2."""
     matrix = np.zeros((DEGREE + 1, DEGREE + 1))

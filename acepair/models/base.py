@@ -13,6 +13,9 @@ from ..elements import numbers_of
 from .readout import SelectLinear
 
 
+MAX_RCUT = 1e4  #: Å; far beyond any use, and before neighbour searches overflow
+
+
 class Layer:
     """Part of a model that maps atoms and edges to site energies, without a cutoff of its own."""
 
@@ -82,14 +85,14 @@ def parse_rcuts(rcut: npt.ArrayLike, n_elements: int) -> FloatArray:
     Raises
     ------
     ValueError
-        If the shape is another or a cutoff is not positive and finite.
+        If the shape is another or a cutoff is not within 0 and 1e4 Å.
     """
     array = np.asarray(rcut, dtype=np.float64)
     shape = (n_elements, n_elements)
     if array.shape not in ((), shape):
         raise ValueError(f"rcut must be a number or an array {shape} (Å), got shape {array.shape}")
-    if not (np.isfinite(array).all() and (array > 0).all()):
-        raise ValueError(f"rcut must be positive and finite (Å), got {_short(array)}")
+    if not ((array > 0) & (array <= MAX_RCUT)).all():
+        raise ValueError(f"rcut must be positive and at most {MAX_RCUT:g} Å, got {_short(array)}")
     return read_only(np.broadcast_to(array, shape))
 
 

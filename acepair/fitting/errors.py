@@ -1,0 +1,176 @@
+"""Errors of a model on labelled configurations."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._types import FloatArray
+from ..evaluate import Evaluator, Model, as_calculator, default_threads
+from ..models.stacked import StackedCalculator
+from .dataset import Configuration, Dataset, as_dataset
+from .problem import VOIGT
+from .weights import QUANTITIES
+
+SET = "set"  #: name of all configurations together
+UNITS = {"E": "meV/atom", "F": "eV/Å", "V": "meV/atom"}
+_SCALES = {"E": 1e3, "F": 1.0, "V": 1e3}  # from eV/atom, eV/Å, eV/atom to what tables show
+_I, _J = (list(c) for c in zip(*VOIGT, strict=True))
+
+Errors = Mapping[str, Mapping[str, float]]
+
+
+class Comparison(NamedTuple):
+    """Label and prediction of one configuration for one quantity, as flat arrays."""
+
+    reference: FloatArray
+    predicted: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorTable:
+    """Errors by configuration type and for all ("set").
+
+    Attributes
+    ----------
+    rmse, mae : mapping
+        Configuration type → {"E", "F", "V"}: energy per atom (eV), force components (eV/Å), the six virial components
+        per atom (eV). NaN where there are no labels.
+    comparisons : list of {"E", "F", "V"} → Comparison
+        Per configuration, in the order of the data; without those that have no label.
+    """
+
+    data: Dataset = field(repr=False)
+    comparisons: list[dict[str, Comparison]] = field(repr=False)
+    rmse: Errors = field(init=False)
+    mae: Errors = field(init=False)
+
+    def __post_init__(self) -> None:
+        differences: dict[str, dict[str, list[FloatArray]]] = {}
+        for c, found in zip(self.data, self.comparisons, strict=True):
+            for group in (c.config_type, SET):
+                own = differences.setdefault(group, {q: [] for q in QUANTITIES})
+                for q, comparison in found.items():
+                    own[q].append(comparison.predicted - comparison.reference)
+        differences[SET] = differences.pop(SET, {q: [] for q in QUANTITIES})  # last
+        rmse, mae = {}, {}
+        for group, by_quantity in differences.items():
+            flat = {q: np.concatenate([np.zeros(0), *parts]) for q, parts in by_quantity.items()}
+            rmse[group] = {q: float(np.sqrt(np.mean(d**2))) if d.size else np.nan for q, d in flat.items()}
+            mae[group] = {q: float(np.mean(np.abs(d))) if d.size else np.nan for q, d in flat.items()}
+        object.__setattr__(self, "rmse", rmse)
+        object.__setattr__(self, "mae", mae)
+
+    def __str__(self) -> str:
+        width = max(len(group or "no type") for group in self.rmse)
+        heads = [f"{q} {UNITS[q]}" for _ in range(2) for q in QUANTITIES]
+        lines = [
+            f"{'':{width}}  {'RMSE':<36}  {'MAE':<36}",
+            " " * width + "".join(f"{head:>12}" for head in heads[:3]) + "  " + "".join(f"{h:>12}" for h in heads[3:]),
+        ]
+        for group in self.rmse:
+            numbers = [table[group][q] * _SCALES[q] for table in (self.rmse, self.mae) for q in QUANTITIES]
+            shown = [f"{x:12.3f}" if np.isfinite(x) else f"{'–':>12}" for x in numbers]
+            lines.append(f"{group or 'no type':{width}}{''.join(shown[:3])}  {''.join(shown[3:])}")
+        return "\n".join(lines)
+
+    def pairs(self, quantity: str, config_type: str | None = None) -> Comparison:
+        """Return labels and predictions of one quantity in one flat array each."""
+        parts = [
+            found[quantity]
+            for c, found in zip(self.data, self.comparisons, strict=True)
+            if quantity in found and config_type in (None, c.config_type)
+        ]
+        empty = np.zeros(0)
+        return Comparison(
+            np.concatenate([empty, *(p.reference for p in parts)]),
+            np.concatenate([empty, *(p.predicted for p in parts)]),
+        )
+
+    def outliers(self, factor: float = 10.0) -> list[str]:
+        """Name the configurations whose error of a quantity is more than `factor` times that of most others.
+
+        The measure of most others is the 90 % quantile of the configurations' root mean square errors, all types
+        together, or a thousandth of the labels' spread if that is more.
+        """
+        named = []
+        for q in QUANTITIES:
+            found = [(k, c[q]) for k, c in enumerate(self.comparisons) if q in c]
+            if len(found) < 10:
+                continue
+            sizes = np.array([np.sqrt(np.mean((c.predicted - c.reference) ** 2)) for _, c in found])
+            labels = np.concatenate([c.reference for _, c in found])
+            spread = float(np.subtract(*np.percentile(labels, [75, 25])))
+            usual = max(float(np.quantile(sizes, 0.9)), 1e-3 * spread)
+            for (k, _), size in sorted(zip(found, sizes, strict=True), key=lambda item: -item[1]):
+                if size > factor * usual:
+                    unit, scale = UNITS[q], _SCALES[q]
+                    named.append(
+                        f"{self.data[k].name}: error of {q} {size * scale:.4g} {unit}, usual {usual * scale:.2g}"
+                    )
+        return named
+
+
+def error_table(model: Model, data: Any, *, threads: int | None = None) -> ErrorTable:
+    """Compare a model with labels.
+
+    Parameters
+    ----------
+    model : ACEModel, potential or StackedCalculator
+    data : Dataset, or what `read_dataset` takes
+    threads : int, optional
+        The CPUs this process may use unless given.
+
+    Raises
+    ------
+    ValueError
+        If a configuration cannot be evaluated; it is named.
+    """
+    dataset = as_dataset(data)
+    threads = default_threads() if threads is None else threads
+    calculator = as_calculator(model)
+    if isinstance(calculator, StackedCalculator) and calculator.ase_calculators:
+        threads = 1  # most ASE calculators are not made for threads
+    Evaluator(calculator).plans()  # lowered once, before all threads do
+    comparisons = list(_compare_all(calculator, dataset, threads))
+    return ErrorTable(dataset, comparisons)
+
+
+def _compare_all(model: Model, data: Dataset, threads: int) -> Iterator[dict[str, Comparison]]:
+    local = threading.local()
+
+    def one(c: Configuration) -> dict[str, Comparison]:
+        if not hasattr(local, "evaluator"):
+            local.evaluator = Evaluator(model, threads=1)
+        return _compare(local.evaluator, c)
+
+    if threads == 1:
+        yield from map(one, data)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(one, data)
+
+
+def _compare(evaluator: Evaluator, c: Configuration) -> dict[str, Comparison]:
+    if c.energy is None and c.forces is None and c.virial is None:
+        return {}
+    try:
+        found = evaluator.evaluate(
+            c.atoms, gradients=c.forces is not None or c.virial is not None, virial=c.virial is not None
+        )
+    except ValueError as error:
+        raise ValueError(f"{c.name}: {error}") from error
+    n, out = max(len(c), 1), {}
+    if c.energy is not None:
+        out["E"] = Comparison(np.array([c.energy / n]), np.array([found.energy / n]))
+    if c.forces is not None and found.forces is not None:
+        kept = slice(None) if c.atom_factors is None else c.atom_factors > 0
+        out["F"] = Comparison(c.forces[kept].ravel(), found.forces[kept].ravel())
+    if c.virial is not None and found.virial is not None:
+        out["V"] = Comparison(c.virial[_I, _J] / n, found.virial[_I, _J] / n)
+    return out

@@ -37,7 +37,8 @@ void Sites::update(int n_rows, const double *const *x, const int *type, int n_ce
     }
     if (!other_species) return;
 
-    std::vector<int64_t> species_first(n_species + 1, 0);
+    ++n_orders;
+    species_first.assign(n_species + 1, 0);
     centres.clear();
     for (int z = 0; z < n_species; ++z) {
         for (int k = 0; k < n_centres; ++k)

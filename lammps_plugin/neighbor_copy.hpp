@@ -25,8 +25,11 @@ public:
     explicit Sites(std::vector<int32_t> species_of_type, int n_species) : species_of_type(std::move(species_of_type)), n_species(n_species) {}
 
     std::vector<double> xyzs;             ///< (rows, 4)
+    std::vector<int32_t> centres;         ///< in order of species
+    std::vector<int64_t> species_first;   ///< (n_species + 1,) into centres
     std::vector<CentreBlock> blocks;
     int64_t longest_block = 0, longest = 0;
+    int64_t n_orders = 0;                 ///< how often the centres were put in order
     const std::vector<int32_t> species_of_type;  ///< by atom type, from 1; −1 for NULL
 
     /// Take positions and types; put the centres in order if the list is new or a type has changed (fix atom/swap does that).
@@ -37,7 +40,6 @@ public:
 
 private:
     int n_species;
-    std::vector<int32_t> centres;
 };
 
 }  // namespace acepair

@@ -68,6 +68,7 @@ void PairACEPair::read_model(const std::string &file) {
     model.reset();
     const auto read = [&]() -> std::string {
         const std::string path = utils::get_potential_file_path(file);
+        model_path = path;
         if (path.empty()) return "no such file, neither as named nor in LAMMPS_POTENTIALS";
         try {
             auto loaded = std::make_unique<acepair::ModelFile>();
@@ -117,8 +118,8 @@ void PairACEPair::log_model(const std::string &file) {
     for (int type = 1; type <= atom->ntypes; ++type)
         mapping += fmt::format("{} {} -> {}", type > 1 ? "," : "", type, map[type] < 0 ? "NULL" : elements[map[type]]);
     std::string functions = model->n_functions ? fmt::format(", {} functions", model->n_functions) : "";
-    utils::logmesg(lmp, "{} {}: elements{}, cutoff {:.6g} A{}, {} kernels, sha256 {:.12}; types:{}\n", style_name(), file, known, model->rcut_max(),
-                   functions, kernels->isa, model->sha256, mapping);
+    utils::logmesg(lmp, "{} {}: elements{}, cutoff {:.6g} A{}, {}, sha256 {:.12}; types:{}\n", style_name(), file, known, model->rcut_max(),
+                   functions, engine_name(), model->sha256, mapping);
 }
 
 void PairACEPair::init_style() {
@@ -158,13 +159,20 @@ void PairACEPair::compute(int eflag, int vflag) {
     scaled = false;
     for (int type = 1; type <= atom->ntypes; ++type) scaled |= map[type] >= 0 && scale[type][type] != 1;
     forces.assign(4 * size_t(atom->nlocal + atom->nghost), 0.0);
-    for (size_t k = 0; k < sites.size(); ++k) add_plan(model->plans[k], sites[k], new_list);
+    for (size_t k = 0; k < sites.size(); ++k) add_plan(k, new_list);
     add_forces();
     if (vflag_fdotr) virial_fdotr_compute();
 }
 
-void PairACEPair::add_plan(const acepair::LoadedPlan &loaded, acepair::Sites &plan_sites, bool new_list) {
-    plan_sites.update(atom->nlocal + atom->nghost, atom->x, atom->type, list->inum, list->ilist, neighbors, kernels->width, new_list);
+void PairACEPair::update_sites(size_t k, bool new_list) {
+    sites[k].update(atom->nlocal + atom->nghost, atom->x, atom->type, list->inum, list->ilist, neighbors, kernels->width, new_list);
+}
+
+/// Add the energies, forces and virials of one plan.
+void PairACEPair::add_plan(size_t k, bool new_list) {
+    update_sites(k, new_list);
+    const acepair::LoadedPlan &loaded = model->plans[k];
+    const acepair::Sites &plan_sites = sites[k];
     if (plan_sites.blocks.empty()) return;
     const int W = kernels->width;
     const acepair::System system = plan_sites.system(neighbors);
@@ -177,12 +185,12 @@ void PairACEPair::add_plan(const acepair::LoadedPlan &loaded, acepair::Sites &pl
     }
 }
 
+void PairACEPair::refuse_coincident(int i, int j) {
+    error->one(FLERR, "Pair style {}: atoms {} and {} are in the same place", style_name(), atom->tag[i], atom->tag[j]);
+}
+
 void PairACEPair::add_block(const CentreBlock &block, BlockResult &result) {
-    if (result.coincident[0] >= 0) {
-        const tagint *const tag = atom->tag;
-        error->one(FLERR, "Pair style {}: atoms {} and {} are in the same place", style_name(), tag[result.coincident[0]],
-                   tag[result.coincident[1]]);
-    }
+    if (result.coincident[0] >= 0) refuse_coincident(result.coincident[0], result.coincident[1]);
     if (scaled) scale_block(block, result);
     if (eflag_either)
         for (int k = 0; k < block.count; ++k) {

@@ -25,25 +25,30 @@ public:
 
 protected:
     std::unique_ptr<acepair::ModelFile> model;
+    std::string model_path;  ///< where it was found
     acepair::NeighborCopy neighbors;
     double **scale = nullptr;  ///< (types + 1, types + 1); the diagonal multiplies the energy of the atoms of a type
 
+    std::vector<acepair::Sites> sites;  ///< one for each plan
+    std::vector<double> forces;         ///< (local atoms and ghosts, 4)
+
     virtual const char *style_name() const { return "acepair"; }
-    void allocate();
-    void read_model(const std::string &file);
-    void map_types(const std::string &file, int narg, char **arg);
-    bool update_neighbors();
+    virtual std::string engine_name() const { return std::string(kernels->isa) + " kernels"; }
+    virtual void add_plan(size_t k, bool new_list);
+    [[noreturn]] void refuse_coincident(int i, int j);
+    void update_sites(size_t k, bool new_list);
 
 private:
     const acepair::Kernels *kernels = nullptr;
-    std::vector<acepair::Sites> sites;  ///< one for each plan
     acepair::Buffer workspace;
     acepair::Memory slots;
-    std::vector<double> forces;         ///< (local atoms and ghosts, 4)
     bool list_is_new = true, scaled = false;
 
+    void allocate();
+    void read_model(const std::string &file);
+    void map_types(const std::string &file, int narg, char **arg);
     void log_model(const std::string &file);
-    void add_plan(const acepair::LoadedPlan &loaded, acepair::Sites &plan_sites, bool new_list);
+    bool update_neighbors();
     void add_block(const acepair::CentreBlock &block, acepair::BlockResult &result);
     void scale_block(const acepair::CentreBlock &block, acepair::BlockResult &result) const;
     void add_atom_virials(const acepair::CentreBlock &block, const acepair::BlockResult &result);

@@ -4,6 +4,7 @@
 #include "error.h"
 #include "lammps.h"
 #include "pair_acepair.hpp"
+#include "pair_acepair_python.hpp"
 #include "plugin_abi.hpp"
 
 using namespace LAMMPS_NS;
@@ -23,14 +24,20 @@ void lammpsplugin_init(void *lammps, void *handle, void *register_plugin) {
         return;
     }
 #endif
+    const auto add = reinterpret_cast<lammpsplugin_regfunc>(register_plugin);
     lammpsplugin_t plugin{};
     plugin.version = lmp->version;
     plugin.style = "pair";
+    plugin.author = "acepair developers";
+    plugin.handle = handle;
+
     plugin.name = "acepair";
     plugin.info = "Atomic Cluster Expansion, acepair " ACEPAIR_VERSION;
-    plugin.author = "acepair developers";
     plugin.creator.v1 = create<PairACEPair>;
-    plugin.handle = handle;
-    const auto add = reinterpret_cast<lammpsplugin_regfunc>(register_plugin);
+    add(&plugin, lammps);
+
+    plugin.name = "acepair/python";
+    plugin.info = "Atomic Cluster Expansion in Python, acepair " ACEPAIR_VERSION;
+    plugin.creator.v1 = create<PairACEPairPython>;
     add(&plugin, lammps);
 }

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .library import make_lammps as make_lammps
     from .library import preload as preload
+    from .pair_python import ACE as ACE
+    from .pair_python import setup as setup
     from .plugin import plugin_path as plugin_path
 
 _MODULE_OF = {
+    "ACE": "pair_python",
     "make_lammps": "library",
     "plugin_path": "plugin",
     "preload": "library",
+    "setup": "pair_python",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -15,7 +15,14 @@ from pathlib import Path
 
 from .headers import Lammps, find_lammps
 
-_STYLE_SOURCES = ("model_file.cpp", "neighbor_copy.cpp", "pair_acepair.cpp", "register.cpp")
+_STYLE_SOURCES = (
+    "model_file.cpp",
+    "neighbor_copy.cpp",
+    "pair_acepair.cpp",
+    "pair_acepair_python.cpp",
+    "python_host.cpp",
+    "register.cpp",
+)
 _COMMON = ("-std=gnu++17", "-O3", "-fPIC", "-fvisibility=hidden", "-w")
 _KERNELS = ("-fno-math-errno", "-ffp-contract=fast")
 _ISAS = {

@@ -28,8 +28,6 @@ from ..models.zbl import ZBLPotential
 
 Model = Potential | ACEModel
 
-MAX_RCUT = 1e4  #: Å; absurd, but no search for neighbors breaks on it
-
 _INTEGERS = {"spec", "A_radial", "A_angular", "products", "indptr", "indices", "first", "nl"}
 
 
@@ -147,10 +145,10 @@ def _build_ace_model(data: Mapping[str, Any]) -> ACEModel:
         layer.yembed,
         layer.basis,
         layer.readout,
-        rcuts=_rcuts(data["rcuts"]),
+        rcuts=data["rcuts"],
         pair_rembed=None if pair is None else pair.rembed,
         pair_readout=None if pair is None else pair.readout,
-        pair_rcuts=_rcuts(data["pair_rcuts"]),
+        pair_rcuts=data["pair_rcuts"],
         E0s=_energies(layer.elements, data["E0"]),
         zbl=None if data["zbl"] is None else _build_zbl(data["zbl"]),
     )
@@ -166,15 +164,15 @@ def _build_one_body(data: Mapping[str, Any]) -> ETOneBodyPotential:
 
 
 def _build_pair(data: Mapping[str, Any]) -> ETPairPotential:
-    return ETPairPotential(_build_pair_model(data), _rcuts(data["rcuts"]))
+    return ETPairPotential(_build_pair_model(data), data["rcuts"])
 
 
 def _build_many_body(data: Mapping[str, Any]) -> ETACEPotential:
-    return ETACEPotential(_build_ace(data), _rcuts(data["rcuts"]))
+    return ETACEPotential(_build_ace(data), data["rcuts"])
 
 
 def _build_zbl(data: Mapping[str, Any]) -> ZBLPotential:
-    return ZBLPotential(data["elements"], _rcuts(data["rcuts"]))
+    return ZBLPotential(data["elements"], data["rcuts"])
 
 
 def _build_pair_model(data: Mapping[str, Any]) -> ETPairModel:
@@ -204,12 +202,6 @@ def _build_basis(data: Mapping[str, Any], rembed: RadialEmbedding, yembed: Angul
     entries = [nl[start:stop] for start, stop in pairwise(first)]
     A2B_arrays = (A2B["indptr"], A2B["indices"], A2B["data"])
     return SparseACEBasis.from_arrays(A_radial, A_angular, data["products"], A2B_arrays, rembed.spec, entries)
-
-
-def _rcuts(value: FloatArray) -> FloatArray:
-    if value.max() > MAX_RCUT:
-        raise ValueError(f"cutoffs must be at most {MAX_RCUT} Å, got {value.max()}")
-    return value
 
 
 def _check_types(value: Any, key: str = "model") -> None:

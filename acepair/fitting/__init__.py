@@ -1,14 +1,14 @@
 """Fitting of linear models to energies, forces and virials; see docs/fitting.md."""
 
-from .assemble import assemble
 from .dataset import Configuration, Dataset, read_dataset
 from .errors import ErrorTable, error_table
-from .fit import fit
 from .priors import algebraic_smoothness_prior, exponential_smoothness_prior, gaussian_smoothness_prior
 from .problem import Problem
 from .references import one_body_energies
 from .result import FitResult
+from .run import fit
 from .solvers import ARD, ASP, BLR, LSQR, QR, RRQR, TSVD, Estimator, Ridge, Solution, Solver
+from .streaming import assemble
 from .system import IncrementalQR, LinearSystem
 
 __all__ = [

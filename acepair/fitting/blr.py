@@ -64,7 +64,7 @@ class Evidence:
 
         σ_c² is eliminated by its closed form; what is left is a function of λ alone, scanned and then refined.
         """
-        from scipy.optimize import minimize_scalar
+        from scipy.optimize import brentq
 
         if not self.s.size or self.s[0] == 0:
             raise ValueError("the design matrix must not be zero")
@@ -80,11 +80,22 @@ class Evidence:
         low, high = 2 * np.log(smallest) - np.log(10.0) * _DECADES, 2 * np.log(self.s[0]) + np.log(10.0) * _DECADES
         grid = np.linspace(low, high, 200)
         best = int(np.argmin([objective(t) for t in grid]))
-        around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-        t = minimize_scalar(objective, bounds=around, method="bounded", options={"xatol": 1e-9}).x
+        low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
+        # the zero of the slope is found to rounding, the minimum of the values to its square root only
+        if self._slope(low) < 0 < self._slope(high):
+            t = brentq(self._slope, low, high, xtol=1e-14, rtol=1e-14)
+        else:
+            t = grid[best]
         ratio = float(np.exp(t))
         variance = self.best_variance(ratio)
         return variance, variance * ratio
+
+    def _slope(self, t: float) -> float:
+        """Return the derivative of −2 log evidence by ln λ, σ_c² being the best for each λ."""
+        ratio = np.exp(t)
+        d = self.s**2 + ratio
+        explained = (self.c**2 / d**2).sum() * ratio + self.rest / ratio
+        return float((ratio / d).sum() + self.n_rows - len(d) - explained / self.best_variance(ratio))
 
     def posterior(self, variance: float, noise: float) -> Posterior:
         """Return the distribution of the parameters for variances σ_c², σ_ε²."""

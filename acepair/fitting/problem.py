@@ -54,7 +54,7 @@ class RowWeights:
 
     def n_rows(self, n_atoms: int) -> int:
         """Return how many rows there are."""
-        return (self.E > 0) + 3 * n_atoms * (self.F > 0) + 6 * (self.V > 0)
+        return int(self.E > 0) + 3 * n_atoms * int(self.F > 0) + 6 * int(self.V > 0)
 
 
 class Problem:

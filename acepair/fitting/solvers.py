@@ -159,7 +159,7 @@ class Ridge(Solver):
             shrink = np.exp(t) / (e.s**2 + np.exp(t))
             return float((np.sum((shrink * e.c) ** 2) + e.rest) / (e.n_rows - len(e.s) + shrink.sum()) ** 2)
 
-        grid = np.linspace(2 * np.log(max(e.s[-1], 1e-15 * e.s[0])) - 5, 2 * np.log(e.s[0]), 100)
+        grid = np.linspace(2 * np.log(max(e.s[-1], 1e-13 * e.s[0])) - 5, 2 * np.log(e.s[0]), 100)
         best = int(np.argmin([error(t) for t in grid]))
         around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
         return float(np.exp(minimize_scalar(error, bounds=around, method="bounded").x))

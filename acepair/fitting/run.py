@@ -13,7 +13,6 @@ from ..elements import by_symbol
 from ..evaluate import as_calculator
 from ..models.base import Potential
 from ..models.model import ACEModel
-from .assemble import DEFAULT_MEMORY, Store, assemble
 from .dataset import Dataset, as_dataset
 from .errors import error_table
 from .priors import Prior, algebraic_smoothness_prior, prior_diagonal
@@ -23,6 +22,7 @@ from .references import EnergiesFrom, one_body_energies
 from .restraint import TYPE, restraint_dimers
 from .result import FitResult, notes_of
 from .solvers import Solver, make_solver
+from .streaming import DEFAULT_MEMORY, Store, assemble
 from .weights import DEFAULT_WEIGHTS, Weights
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._types import FloatArray
-from ..evaluate import Evaluator, Model, as_calculator, default_threads
+from ..evaluate import Evaluator, Model, default_threads
 from ..models.stacked import StackedCalculator
 from .dataset import Configuration, Dataset, as_dataset
 from .problem import VOIGT
@@ -133,10 +133,11 @@ def error_table(model: Model, data: Any, *, threads: int | None = None) -> Error
     """
     dataset = as_dataset(data)
     threads = default_threads() if threads is None else threads
-    calculator = as_calculator(model)
+    evaluator = Evaluator(model)
+    evaluator.plans()  # lowered once, before all threads do
+    calculator = evaluator.calculator
     if isinstance(calculator, StackedCalculator) and calculator.ase_calculators:
         threads = 1  # most ASE calculators are not made for threads
-    Evaluator(calculator).plans()  # lowered once, before all threads do
     comparisons = list(_compare_all(calculator, dataset, threads))
     return ErrorTable(dataset, comparisons)
 

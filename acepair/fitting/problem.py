@@ -13,7 +13,7 @@ import numpy as np
 
 from .._types import FloatArray
 from ..assembly import energy_forces_virial_basis
-from ..evaluate import as_calculator, evaluator_of
+from ..evaluate import evaluator_of
 from ..lowering import lower_rows
 from ..models.ace import ETACEPotential
 from ..models.base import Potential
@@ -101,7 +101,7 @@ class Problem:
             lower_rows(part)
 
     def _check_structures(self) -> None:
-        table = SpeciesTable(as_calculator(self.model).elements)
+        table = SpeciesTable(evaluator_of(self.model).calculator.elements)
         for c in self.data:
             try:
                 read_structure(c.atoms, table)
@@ -214,7 +214,7 @@ _ase_lock = threading.Lock()
 
 def linear_potentials(model: Potential | ACEModel) -> list[ETACEPotential | ETPairPotential]:
     """Return the parts of a model that have linear parameters, in the order of those."""
-    calculator = as_calculator(model)
+    calculator = evaluator_of(model).calculator
     parts: Sequence[Any] = calculator.potentials if isinstance(calculator, StackedCalculator) else (calculator,)
     return [part for part in parts if isinstance(part, ETACEPotential | ETPairPotential)]
 

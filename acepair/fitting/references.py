@@ -59,9 +59,9 @@ def is_isolated(configuration: Any) -> bool:
 
 def reference_potential(model: Potential | ACEModel, others: Iterable[Any] = ()) -> StackedCalculator | None:
     """Return what of a model has no linear parameters, with other calculators; None if there is nothing."""
-    from ..evaluate import as_calculator
+    from ..evaluate import evaluator_of
 
-    calculator = as_calculator(model)
+    calculator = evaluator_of(model).calculator
     parts = calculator.components if isinstance(calculator, StackedCalculator) else (calculator,)
     fixed = [part for part in parts if not isinstance(part, Potential) or not part.readouts]
     fixed += list(others)

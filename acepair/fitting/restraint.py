@@ -6,7 +6,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from ..evaluate import as_calculator, potential_energy
+from ..evaluate import evaluator_of, potential_energy
 from ..models.base import Potential
 from ..models.model import ACEModel
 from ..models.zbl import ZBLPotential
@@ -34,7 +34,7 @@ def restraint_dimers(model: Potential | ACEModel, weight: float = 1.0) -> Datase
 
     if not (np.isfinite(weight) and weight > 0):
         raise ValueError(f"weight of the repulsion restraint must be positive, got {weight}")
-    calculator = as_calculator(model)
+    calculator = evaluator_of(model).calculator
     repulsion = ZBLPotential(calculator.elements, _RANGE)
     reference = reference_potential(model)
     one_body = reference if only_one_body(reference) else None

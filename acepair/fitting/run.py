@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..elements import by_symbol
-from ..evaluate import as_calculator
+from ..evaluate import evaluator_of
 from ..models.base import Potential
 from ..models.model import ACEModel
 from .dataset import Dataset, as_dataset
@@ -147,7 +147,7 @@ def _store_for(solver: Solver, store: Store) -> Store:
 
 def _with_energies(model: Any, data: Dataset, E0s: EnergiesFrom) -> Any:
     """Return a copy of the model with the one-body energies asked for."""
-    elements = as_calculator(model).elements
+    elements = evaluator_of(model).calculator.elements
     if E0s is None:
         return copy_model(model)
     if isinstance(E0s, str):

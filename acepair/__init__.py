@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from .evaluate import energy_forces_virial as energy_forces_virial
     from .evaluate import forces as forces
     from .evaluate import potential_energy as potential_energy
-    from .evaluate import site_energies as site_energies
     from .evaluate import site_edges as site_edges
+    from .evaluate import site_energies as site_energies
     from .evaluate import site_grads as site_grads
     from .evaluate import virial as virial
     from .io.model_file import load_model as load_model

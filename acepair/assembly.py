@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _kernels
 from ._types import FloatArray
-from .evaluate import Evaluator, Model, evaluator_of, make_engine_plan, refuse_rows
+from .evaluate import Evaluator, Model, evaluator_of, make_engine_plan, refuse_coincident_rows
 from .lowering import lower_rows
 from .models.ace import ETACEPotential
 from .models.pair import ETPairPotential
@@ -178,7 +178,7 @@ class _Rows:
             evaluator.threads,
         )
         if coincident[0] >= 0:
-            refuse_rows(coincident, packed, neighbors)
+            refuse_coincident_rows(coincident, packed, neighbors)
 
 
 def _make_engine_rows(rows: RowPlan) -> _kernels.RowPlan:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 
-from .evaluate import Evaluation, Evaluator, Model, as_calculator
+from .evaluate import Evaluation, Evaluator, Model
 from .models.base import Potential
+from .models.convert import as_calculator
 from .models.stacked import StackedCalculator
 from .neighbors import NeighborCache
 from .structure import read_structure

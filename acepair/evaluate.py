@@ -18,11 +18,9 @@ import numpy as np
 from . import _kernels
 from ._types import FloatArray
 from .lowering import lower
-from .models.ace import ETACEPotential
-from .models.base import Layer, Potential
+from .models.base import Potential
+from .models.convert import as_calculator
 from .models.model import ACEModel
-from .models.onebody import ETOneBodyPotential
-from .models.pair import ETPairModel, ETPairPotential
 from .models.stacked import StackedCalculator
 from .neighbors import Edges, NeighborCache, NeighborList
 from .plan import Plan, RadialPlan
@@ -69,9 +67,7 @@ class Evaluator:
 
     def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None) -> None:
         self.calculator = as_calculator(model)
-        self.threads = default_threads() if threads is None else operator.index(threads)
-        if self.threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
+        self.threads = _thread_count(threads)
         rcut = self.calculator.rcut
         self.cache = NeighborCache(rcut, skin, threads=self.threads) if rcut > 0 else None
         self.table = SpeciesTable(self.calculator.elements)
@@ -185,7 +181,7 @@ class Evaluator:
             self.threads,
         )
         if coincident[0] >= 0:
-            refuse_rows(coincident, packed, neighbors)
+            refuse_coincident_rows(coincident, packed, neighbors)
         if forces is not None and extended is not None:
             forces += neighbors.fold(extended)[:, :3]
         if site_virials is not None and extended_virials is not None:
@@ -262,7 +258,7 @@ def _make_engine_radial(radial: RadialPlan) -> _kernels.Radial:
     )
 
 
-def refuse_rows(pair: tuple[int, int], packed: FloatArray, neighbors: NeighborList) -> None:
+def refuse_coincident_rows(pair: tuple[int, int], packed: FloatArray, neighbors: NeighborList) -> None:
     """Complain about two rows of `packed` in the same place."""
     i, j = pair
     distance = float(np.linalg.norm(packed[i, :3] - packed[j, :3]))
@@ -284,28 +280,16 @@ def _add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None
         out.virial += system.positions.T @ ase_forces
 
 
-def as_calculator(model: Model) -> Potential:
-    """Return the potential to evaluate; that of an ACEModel shares its parameters."""
-    if isinstance(model, Potential):
-        return model
-    if isinstance(model, ACEModel):
-        return model_potentials(model)
-    hint = "; wrap the layer in its potential first" if isinstance(model, Layer) else ""
-    raise TypeError(f"model must be a potential, a StackedCalculator or an ACEModel, got {type(model).__name__}{hint}")
-
-
-def model_potentials(model: ACEModel) -> StackedCalculator:
-    """Return a stack that shares the readouts of an ACEModel, many-body before pair as its parameters are."""
-    from .models.ace import ETACE
-    from .models.onebody import ETOneBody
-
-    parts: list[Potential] = [ETOneBodyPotential(ETOneBody(model.E0s))]
-    parts.append(ETACEPotential(ETACE(model.rembed, model.yembed, model.basis, model.readout), model.rcuts))
-    if model.pair_rembed is not None and model.pair_readout is not None:
-        parts.append(ETPairPotential(ETPairModel(model.pair_rembed, model.pair_readout), model.pair_rcuts))
-    if model.zbl is not None:
-        parts.append(model.zbl)
-    return StackedCalculator(parts)
+def _thread_count(threads: int | None) -> int:
+    if threads is None:
+        return default_threads()
+    try:
+        count = operator.index(threads)
+    except TypeError:
+        raise TypeError(f"threads must be an integer, got {threads!r}") from None
+    if count < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    return count
 
 
 def default_threads() -> int:

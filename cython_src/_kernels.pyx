@@ -8,8 +8,14 @@ from libcpp.vector cimport vector
 
 
 cdef extern from "core/plan.hpp" namespace "acepair" nogil:
+    cdef enum class TransformKind:
+        agnesi, affine, count
+
+    cdef enum class EnvelopeKind:
+        one, poly_2sx, poly_1sr, ace1_poly_1sr, inverse_r, count
+
     cdef enum class BasisKind:
-        pass
+        recurrence, series, table, count
 
     cdef struct TransformParameters:
         pass
@@ -120,6 +126,23 @@ cdef extern from "evaluate.hpp" namespace "acepair" nogil:
     ) except +
 
 
+#: names and numbers of what the kernels know, for comparison with acepair/plan.py
+KINDS = {
+    "TransformKind": {"AGNESI": <int>TransformKind.agnesi, "AFFINE": <int>TransformKind.affine},
+    "EnvelopeKind": {
+        "ONE": <int>EnvelopeKind.one,
+        "POLY_2SX": <int>EnvelopeKind.poly_2sx,
+        "POLY_1SR": <int>EnvelopeKind.poly_1sr,
+        "ACE1_POLY_1SR": <int>EnvelopeKind.ace1_poly_1sr,
+        "INVERSE_R": <int>EnvelopeKind.inverse_r,
+    },
+    "BasisKind": {
+        "RECURRENCE": <int>BasisKind.recurrence,
+        "SERIES": <int>BasisKind.series,
+        "TABLE": <int>BasisKind.table,
+    },
+}
+
 cdef const Kernels *kernels = NULL
 
 
@@ -145,9 +168,20 @@ def use_isa(str name=""):
 
 def isa():
     """Name of the instruction set in use; `ACEPAIR_ISA` in the environment chooses it at first use."""
+    choose_kernels()
+    return kernels.isa.decode()
+
+
+cdef choose_kernels():
     if kernels is NULL:
         use_isa(os.environ.get("ACEPAIR_ISA", ""))
-    return kernels.isa.decode()
+
+
+cdef check_kinds(const double[:, ::1] parameters, int count, str what):
+    """Refuse numbers that the kernels do not know, in the first column."""
+    for pair in range(parameters.shape[0]):
+        if not 0 <= parameters[pair, 0] < count:
+            raise ValueError(f"kind of {what} must be below {count}, got {parameters[pair, 0]}: is acepair built from other sources?")
 
 
 cdef const double *pointer(const double[::1] a) noexcept:
@@ -167,6 +201,10 @@ cdef class Radial:
     def __init__(self, *, int n_functions, int kind, const double[:, ::1] transform not None, const double[:, ::1] envelope not None,
                  const double[::1] rcut not None, const double[:, ::1] recurrence not None, const double[::1] weights not None,
                  const double[::1] table not None, int n_intervals, int degree, int n_columns):
+        check_kinds(transform, <int>TransformKind.count, "transform")
+        check_kinds(envelope, <int>EnvelopeKind.count, "envelope")
+        if not 0 <= kind < <int>BasisKind.count:
+            raise ValueError(f"kind must be below {<int>BasisKind.count}, got {kind}")
         self.arrays = (transform, envelope, rcut, recurrence, weights, table)
         self.c.n_functions = n_functions
         self.c.kind = <BasisKind>kind
@@ -298,7 +336,7 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     cdef Outputs out
     if centres.shape[0] == 0:
         return no_pair
-    isa()
+    choose_kernels()
     system.xyzs = &xyzs[0, 0]
     system.first = &first[0]
     system.neighbor = pointer_i(neighbor)
@@ -344,7 +382,7 @@ def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None
     cdef int32_t coincident[2]
     if centres.shape[0] == 0 or rows.c.n_functions == 0:
         return no_pair
-    isa()
+    choose_kernels()
     system.xyzs = &xyzs[0, 0]
     system.first = &first[0]
     system.neighbor = pointer_i(neighbor)

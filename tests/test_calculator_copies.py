@@ -59,7 +59,7 @@ def test_model_file(tmp_path, as_path):
         ({"skin": -1}, ValueError, "skin must be finite and not negative (Å), got -1"),
         ({"skin": np.nan}, ValueError, "skin must be finite and not negative (Å), got nan"),
         ({"threads": 0}, ValueError, "threads must be at least 1, got 0"),
-        ({"threads": 1.5}, TypeError, "'float' object cannot be interpreted as an integer"),
+        ({"threads": 1.5}, TypeError, "threads must be an integer, got 1.5"),
         ({"cutoff": 3}, TypeError, "ACECalculator.__init__() got an unexpected keyword argument 'cutoff'"),
     ],
 )

@@ -17,10 +17,10 @@ from reference.model_zoo import DIGEST, MODELS, sealed, small, trained, tutorial
 
 import acepair
 from acepair.basis.tabulated import TabulatedRadialEmbedding
-from acepair.evaluate import as_calculator
 from acepair.io import container, read_metadata
 from acepair.io.plan_tensors import plan_tensors, read_plans
 from acepair.lowering import lower
+from acepair.models.convert import as_calculator
 
 ATOMS = ("triclinic", "slab", "molecule", "axes", "far_apart", "empty")
 

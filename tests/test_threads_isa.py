@@ -14,6 +14,7 @@ from reference.random_model import random_model
 
 import acepair
 from acepair import _kernels as kernels
+from acepair import plan
 from acepair.evaluate import Evaluator
 from acepair.io import read_acejax
 
@@ -197,3 +198,8 @@ def test_unknown_instruction_set_in_the_environment():
     listed = ", ".join(kernels.available_isas())
     message = f"ValueError: ACEPAIR_ISA must be one of {listed} on this machine, got 'sse9'"
     assert done.stderr.splitlines()[-1] == message
+
+
+@pytest.mark.parametrize("kind", [plan.TransformKind, plan.EnvelopeKind, plan.BasisKind])
+def test_python_and_kernels_number_kinds_alike(kind):
+    assert kernels.KINDS[kind.__name__] == {member.name: member.value for member in kind}

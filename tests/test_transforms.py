@@ -88,7 +88,7 @@ def test_envelopes_follow_their_formulas():
 
 @pytest.mark.parametrize("envelope", ENVELOPES, ids=str)
 def test_envelopes_vanish_outside(envelope):
-    outside = [-1, -1.5, 1, 2] if envelope.argument == "y" else [envelope.rcut, envelope.rcut + 1e-9, 10, 1e3]
+    outside = [-1.000001, -1.5, 1, 2] if envelope.argument == "y" else [envelope.rcut, envelope.rcut + 1e-9, 10, 1e3]
     assert_allclose(envelope(outside), 0, atol=1e-15)
     assert_allclose(envelope.derivative(outside), 0, atol=1e-15)
 

@@ -107,12 +107,12 @@ class AgnesiTransform(_Plain):
 @register("poly2sx")
 @dataclass(frozen=True)
 class PolyEnvelope2sX(_Plain):
-    """Two-sided envelope scale · (1 + y)^p1 (1 − y)^p2 inside (−1, 1), zero outside.
+    """Two-sided envelope scale · (1 + y)^p1 (1 − y)^p2 for −1 ≤ y < 1, zero outside.
 
     Parameters
     ----------
     p1, p2 : int
-        Orders of the zeros at y = −1 and y = 1.
+        Orders of the zeros at y = −1 and y = 1. With p1 = 0 there is none at y = −1, which a transform keeps up to rin.
     scale : float
         Factor.
     """
@@ -131,7 +131,7 @@ class PolyEnvelope2sX(_Plain):
     def __call__(self, y: npt.ArrayLike) -> FloatArray:
         """Return the envelope at transformed distances y of any shape."""
         y = np.asarray(y, dtype=np.float64)
-        value: FloatArray = np.where(np.abs(y) < 1, self.scale * (1 + y) ** self.p1 * (1 - y) ** self.p2, 0)
+        value: FloatArray = np.where((y >= -1) & (y < 1), self.scale * (1 + y) ** self.p1 * (1 - y) ** self.p2, 0)
         return value
 
     def derivative(self, y: npt.ArrayLike) -> FloatArray:
@@ -140,7 +140,7 @@ class PolyEnvelope2sX(_Plain):
         p1, p2 = self.p1, self.p2
         left = p1 * (1 + y) ** max(p1 - 1, 0) * (1 - y) ** p2
         right = p2 * (1 + y) ** p1 * (1 - y) ** max(p2 - 1, 0)
-        slope: FloatArray = np.where(np.abs(y) < 1, self.scale * (left - right), 0)
+        slope: FloatArray = np.where((y >= -1) & (y < 1), self.scale * (left - right), 0)
         return slope
 
 

@@ -123,7 +123,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _encode(model: Model, provenance: Mapping[str, Any] | None) -> bytes:
-    from ..evaluate import as_calculator
+    from ..models.convert import as_calculator
 
     tensors: dict[str, npt.NDArray[Any]] = {}
     spec = _without_arrays(describe(model), "model", tensors)

@@ -118,7 +118,7 @@ def tabulated(rembed: RadialEmbedding, rcuts: FloatArray) -> TabulatedRadialEmbe
 
 def _transform_parameters(transform: Any) -> list[float] | None:
     """Row of TransformParameters; the kernels know integer powers with 1 ≤ p ≤ q."""
-    if not isinstance(transform, AgnesiTransform):
+    if type(transform) is not AgnesiTransform:  # a subclass may compute anything
         return None
     t = transform
     if not (float(t.p).is_integer() and float(t.q).is_integer() and 1 <= t.p <= t.q):
@@ -129,15 +129,14 @@ def _transform_parameters(transform: Any) -> list[float] | None:
 
 def _envelope_parameters(envelope: Any) -> list[float] | None:
     """Row of EnvelopeParameters: kind, p1, p2, rcut, r0, scale."""
-    match envelope:
-        case PolyEnvelope2sX(p1=p1, p2=p2, scale=scale):
-            return [EnvelopeKind.POLY_2SX, p1, p2, 0, 0, scale]
-        case PolyEnvelope1sR(rcut=rcut, p=p):
-            return [EnvelopeKind.POLY_1SR, p, 0, rcut, 0, 1]
-        case ACE1PolyEnvelope1sR(rcut=rcut, r0=r0, p=p):
-            return [EnvelopeKind.ACE1_POLY_1SR, p, 0, rcut, r0, 1]
-        case _:
-            return None
+    e = envelope
+    if type(e) is PolyEnvelope2sX:  # not isinstance: a subclass may compute anything
+        return [EnvelopeKind.POLY_2SX, e.p1, e.p2, 0, 0, e.scale]
+    if type(e) is PolyEnvelope1sR:
+        return [EnvelopeKind.POLY_1SR, e.p, 0, e.rcut, 0, 1]
+    if type(e) is ACE1PolyEnvelope1sR:
+        return [EnvelopeKind.ACE1_POLY_1SR, e.p, 0, e.rcut, e.r0, 1]
+    return None
 
 
 def _affine(rcut: FloatArray) -> FloatArray:

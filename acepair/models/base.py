@@ -12,7 +12,6 @@ from ..basis.polynomials import read_only
 from ..elements import numbers_of
 from .readout import SelectLinear
 
-
 MAX_RCUT = 1e4  #: Å; far beyond any use, and before neighbour searches overflow
 
 
@@ -32,8 +31,19 @@ class Layer:
         return ()
 
 
+#: what ASE asks calculators for
+_ASE_METHODS = {"get_potential_energy", "get_forces", "get_stress", "get_property", "calculation_required"}
+
+
 class Potential:
     """Component of a `StackedCalculator`: site energies from atoms within a cutoff per species pair."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Tell those who use a potential as an ASE calculator how to."""
+        if name in _ASE_METHODS:
+            message = f"a {type(self).__name__} is no ASE calculator; wrap it: atoms.calc = ACECalculator(model)"
+            raise AttributeError(message, name=name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     rcuts: FloatArray  #: cutoff (NZ, NZ) in Å, species of the centre first
 

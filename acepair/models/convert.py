@@ -1,16 +1,17 @@
 """From models to the layers and potentials they consist of, and from polynomials to splines.
 
-Parameters are copied: what is made here is independent of what it was made from.
+Parameters are copied: what is made here is independent of what it was made from. Only `as_calculator` shares them.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TypeVar, overload
 
 from ..basis.radial import RadialEmbedding
 from .ace import ETACE, ETACEPotential
-from .base import Potential
+from .base import Layer, Potential
 from .model import ACEModel
 from .onebody import ETOneBody, ETOneBodyPotential
 from .pair import ETPairModel, ETPairPotential
@@ -47,11 +48,35 @@ def convertpair(model: ACEModel) -> ETPairModel:
 
 
 def convert2et_full(model: ACEModel) -> StackedCalculator:
-    """Return the whole model as a stack of one-body, pair, many-body and, if it has one, ZBL potentials."""
+    """Return the whole model as a stack of one-body, pair, many-body and, if it has one, ZBL potentials.
+
+    The stack's linear parameters are those of the pair part, then of the many-body part: not the order of the model's.
+    """
     components: list[Potential] = [ETOneBodyPotential(ETOneBody(model.E0s))]
     if model.pair_rembed is not None:
         components.append(ETPairPotential(convertpair(model), model.pair_rcuts))
     components.append(ETACEPotential(convert2et(model), model.rcuts))
+    if model.zbl is not None:
+        components.append(model.zbl)
+    return StackedCalculator(components)
+
+
+def as_calculator(model: Potential | ACEModel) -> Potential:
+    """Return the potential that evaluates a model; that of an ACEModel shares its parameters, in its order."""
+    if isinstance(model, Potential):
+        return model
+    if not isinstance(model, ACEModel):
+        hint = ""
+        if isinstance(model, Layer):
+            hint = "; wrap the layer in its potential first"
+        elif isinstance(model, str | os.PathLike):
+            hint = "; load_model reads files"
+        got = type(model).__name__
+        raise TypeError(f"model must be a potential, a StackedCalculator or an ACEModel, got {got}{hint}")
+    components: list[Potential] = [ETOneBodyPotential(ETOneBody(model.E0s))]
+    components.append(ETACEPotential(ETACE(model.rembed, model.yembed, model.basis, model.readout), model.rcuts))
+    if model.pair_rembed is not None and model.pair_readout is not None:
+        components.append(ETPairPotential(ETPairModel(model.pair_rembed, model.pair_readout), model.pair_rcuts))
     if model.zbl is not None:
         components.append(model.zbl)
     return StackedCalculator(components)

@@ -289,7 +289,10 @@ def _order(order: int | None, bodyorder: int | None) -> int:
         raise TypeError(f"order and bodyorder must not contradict each other, got {order} and {bodyorder}")
     if order is None and bodyorder is None:
         raise TypeError("missing keyword 'order' (or 'bodyorder')")
-    return int(order) if order is not None else int(cast(int, bodyorder)) - 1
+    name, given = ("order", order) if order is not None else ("bodyorder", bodyorder)
+    if isinstance(given, bool) or given != int(cast(int, given)):
+        raise ValueError(f"{name} must be an integer, got {given!r}")
+    return int(cast(int, given)) - (name == "bodyorder")
 
 
 def _radial_spec(level: Degree, bound: float, maxn: int, maxl: int) -> list[tuple[int, int]]:

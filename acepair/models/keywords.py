@@ -14,8 +14,9 @@ def reject_unknown(function: Callable[..., Any], unknown: Iterable[str], aliases
         parameters = inspect.signature(function).parameters.values()
         known = [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD] + list(aliases)
         lower = {k.lower(): k for k in known}
-        nearest = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0)
-        raise TypeError(f"{function.__name__} has no keyword {name!r}; the nearest is {lower[nearest[0]]!r}")
+        nearest = difflib.get_close_matches(name.lower(), lower, n=1)
+        hint = f"the nearest is {lower[nearest[0]]!r}" if nearest else f"it has {', '.join(known)}"
+        raise TypeError(f"{function.__name__} has no keyword {name!r}; {hint}")
 
 
 def take_alias(value: Any, name: str, alias: str, given: dict[str, Any]) -> Any:

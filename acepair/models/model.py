@@ -118,7 +118,7 @@ class ACEModel:
         return (self.readout,) if self.pair_readout is None else (self.readout, self.pair_readout)
 
     def to_calculator(self) -> StackedCalculator:
-        """Return the stack of one-body, pair, many-body and ZBL potentials; the parameters are copied."""
+        """Return the stack of one-body, pair, many-body and ZBL potentials with parameters of its own."""
         from .convert import convert2et_full
 
         return convert2et_full(self)

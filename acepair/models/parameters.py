@@ -35,7 +35,7 @@ def set_linear_parameters(model: M, theta: npt.ArrayLike) -> M:
     Parameters
     ----------
     model : layer, potential, stack or model
-        Its readouts are changed.
+        Its readouts are changed. An ACEModel and the stack made of it have different orders.
     theta : array_like (length_basis,)
         New parameters.
 

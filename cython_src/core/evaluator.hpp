@@ -114,7 +114,7 @@ ACEPAIR_FN Vec embed(const Plan &plan, int z_i, int k, Workspace &work, BlockRes
     return pair_energy;
 }
 
-/// A_lanes[first + m] += Σ_blocks R · Y_lm over blocks [begin, end) of one neighbour species, for the runs of one l.
+/// A_lanes[first + m] += Σ_blocks R · Y_lm over blocks of one neighbour species, for the runs of one l.
 template <int L>
 ACEPAIR_FN void pool_runs(const Run *run, const Run *run_end, int l_, const Vec *block, int64_t n_blocks, const EdgeBlockLayout &at,
                           Vec *__restrict A_lanes) {
@@ -139,7 +139,7 @@ ACEPAIR_FN void pool_runs(const Run *run, const Run *run_end, int l_, const Vec 
     }
 }
 
-/// Y_adj[lm] = Σ_n w_nlm R_nl for the runs of one l; returns Σ_n dR_nl/dr Σ_m w_nlm Y_lm and, in `radial`, Σ_n R_nl Σ_m w_nlm Y_lm.
+/// Y_adj[lm] = Σ_n w_nlm R_nl for the runs of one l; returns Σ_n dR_nl/dr Σ_m w_nlm Y_lm.
 template <int L>
 ACEPAIR_FN Vec backward_runs(const Run *run, const Run *run_end, int l_, const Vec *__restrict block, const EdgeBlockLayout &at,
                              const double *__restrict A_adj, Vec *__restrict Y_adj) {
@@ -193,7 +193,7 @@ ACEPAIR_FN Vec backward_runs(const Run *run, const Run *run_end, int l_, const V
     default: CALL(-1);         \
     }
 
-/// A_nlm of centre k, into A_atoms.
+/// A_nlm = Σ_j R_nl Y_lm of centre k, summed over all its edges, into A_atoms.
 ACEPAIR_FN void pool(const Plan &plan, int z_i, int k, Workspace &work) {
     const int64_t n_A = round_up(plan.n_A, W);
     for (int64_t a = 0; a < n_A; ++a) work.A_lanes[a] = broadcast(0);

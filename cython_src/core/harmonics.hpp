@@ -1,6 +1,7 @@
 // Real solid harmonics of W vectors at once, and the contraction of an adjoint with their gradients.
 //
-// Y_{l,m} = Q_lm(z, r²) · Re or Im (x + iy)^|m|, normalised as in DESIGN §3: no Condon–Shortley phase, index l² + l + m.
+// Y_{l,m} = Q_lm(z, r²) · Re or Im (x + iy)^|m|, normalised as acepair/basis/angular.py says: no Condon–Shortley phase, index
+// l² + l + m.
 // The gradient of a harmonic of degree l is a combination of harmonics of degree l − 1, so no gradient is ever stored
 // (Pérez-Jordá & Yang, doi:10.1063/1.469959, equations of the regular solid harmonics).
 #pragma once

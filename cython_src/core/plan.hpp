@@ -6,22 +6,23 @@
 
 namespace acepair {
 
-enum class TransformKind { agnesi = 0, affine = 1 };
+enum class TransformKind { agnesi = 0, affine = 1, count };
 
-/// y(r). Agnesi (DESIGN §3): s = (r − rin) · inverse_width, x = 1/(1 + a s^q/(1 + s^(q−p))), y = −1 + scale (x − x_in).
+/// y(r). Agnesi (acepair/basis/transforms.py): s = (r − rin) · inverse_width, x = 1/(1 + a s^q/(1 + s^(q−p))), y = −1 + scale (x − x_in).
 /// Affine: y = −1 + scale (r − rin).
 struct TransformParameters {
     double kind, p, q, a, rin, inverse_width, x_in, scale;
 };
 
-enum class EnvelopeKind { one = 0, poly_2sx = 1, poly_1sr = 2, ace1_poly_1sr = 3, inverse_r = 4 };
+enum class EnvelopeKind { one = 0, poly_2sx = 1, poly_1sr = 2, ace1_poly_1sr = 3, inverse_r = 4, count };
 
-/// The envelope, a function of y (poly_2sx) or of r (the others).
+/// The envelope: poly_2sx: scale (1 + y)^p1 (1 − y)^p2; poly_1sr: ((r/rcut)^−p1 − 1)(1 − r/rcut); ace1_poly_1sr, with s = r/r0 and
+/// sc = rcut/r0: s^−p1 − sc^−p1 + p1 sc^(−p1−1) (s − sc); inverse_r: 1/r. Parameters not named are not used.
 struct EnvelopeParameters {
     double kind, p1, p2, rcut, r0, scale;
 };
 
-enum class BasisKind { recurrence = 0, series = 1, table = 2 };
+enum class BasisKind { recurrence = 0, series = 1, table = 2, count };
 
 /// Radial functions of one component, envelope(r) · f_k(y(r)), for every species pair.
 struct RadialPlan {
@@ -29,12 +30,12 @@ struct RadialPlan {
     BasisKind kind;                         ///< recurrence: f_k = P_k; series: f_k = Σ_q W_kq P_q; table: piecewise polynomial
     const TransformParameters *transform;   ///< (n_pairs,)
     const EnvelopeParameters *envelope;     ///< (n_pairs,)
-    const double *rcut;                     ///< (n_pairs,) Å: functions are zero from here on
+    const double *rcut;                     ///< (n_pairs,) Å: functions are zero from here on; masks lanes in radial.hpp
     int32_t n_polynomials;
     const double *A, *B, *C;                ///< (n_polynomials,) P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}
     const double *weights;                  ///< (n_pairs, n_functions, n_polynomials)
     int32_t n_intervals, degree, n_columns; ///< n_columns: n_functions rounded up to a multiple of 8
-    const double *table;                    ///< (n_pairs, n_intervals, degree + 1, n_columns), powers of t = y-offset in [0, 1), uniform on [−1, 1]
+    const double *table;                    ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t in [0, 1) of each of the equal intervals of y ∈ [−1, 1]
 };
 
 /// A_nlm for m = −l..l: radial function `function` times Y_lm, stored at A[first .. first + 2l].
@@ -46,7 +47,7 @@ struct Run {
 /// read once, by the energy, in groups of equal parent.
 struct Dag {
     int32_t n_internal, n_leaves, n_groups;
-    const int32_t *parent, *factor;      ///< (n_internal,) children come before parents
+    const int32_t *parent, *factor;      ///< (n_internal,) nodes multiplied, which come before their product
     const int32_t *group_parent;         ///< (n_groups,) node
     const int32_t *group_first;          ///< (n_groups + 1,) leaves of a group
     const int32_t *leaf_factor;          ///< (n_leaves,) node
@@ -56,7 +57,7 @@ struct Dag {
 struct Plan {
     int32_t n_species;
     const double *E0;                    ///< (n_species,) eV
-    const double *rcut;                  ///< (n_pairs,) Å: the largest cutoff of the parts
+    const double *rcut;                  ///< (n_pairs,) Å: the largest cutoff of the parts; edges.hpp drops edges beyond
 
     int32_t n_pair_terms;
     const RadialPlan *pair_terms;        ///< each with one function, already contracted with its weights

@@ -22,15 +22,15 @@ ACEPAIR_FN ValueSlope transform(const TransformParameters &t, Vec r) {
     if (TransformKind(int(t.kind)) == TransformKind::affine) return {t.scale * (r - t.rin) - 1, broadcast(t.scale)};
     const int p = int(t.p), q = int(t.q);
     const Vec zero = broadcast(0);
-    const Mask outside = r > t.rin;
-    const Vec s = select(outside, (r - t.rin) * t.inverse_width, zero);
+    const Mask beyond_rin = r > t.rin;
+    const Vec s = select(beyond_rin, (r - t.rin) * t.inverse_width, zero);
     const Vec u_s = integer_power(s, q - 1), u = u_s * s;                      // s^q
     const Vec v_s = q > p ? integer_power(s, q - p - 1) : zero;                // v = 1 + s^(q−p)
     const Vec v = 1 + (q > p ? v_s * s : broadcast(1));
     const Vec inverse = 1 / (v + t.a * u);
     const Vec x = v * inverse;
     const Vec dx = t.a * (u * (q - p) * v_s - q * u_s * v) * inverse * inverse;  // zero inside rin if q > 1
-    return {t.scale * (x - t.x_in) - 1, select(outside, (t.scale * t.inverse_width) * dx, zero)};
+    return {t.scale * (x - t.x_in) - 1, select(beyond_rin, (t.scale * t.inverse_width) * dx, zero)};
 }
 
 /// Envelope and its derivative along r.
@@ -60,7 +60,8 @@ ACEPAIR_FN ValueSlope envelope(const EnvelopeParameters &e, Vec r, Vec inverse_r
         return {u - cut + slope * (r * (1 / e.r0) - sc), -p1 * u * inverse_r + broadcast(slope / e.r0)};
     }
     case EnvelopeKind::inverse_r: return {inverse_r, -inverse_r * inverse_r};
-    case EnvelopeKind::one: break;
+    case EnvelopeKind::one:
+    case EnvelopeKind::count: break;
     }
     return {broadcast(1), broadcast(0)};
 }
@@ -195,7 +196,8 @@ ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, Vec r, Vec 
         for (; k < n; ++k) contract<1>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
         return;
     }
-    case BasisKind::table: table_values(radial, pair, y, env, reinterpret_cast<double *>(scratch), R, dR);
+    case BasisKind::table: table_values(radial, pair, y, env, reinterpret_cast<double *>(scratch), R, dR); return;
+    case BasisKind::count: return;
     }
 }
 

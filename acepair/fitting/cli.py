@@ -1,0 +1,99 @@
+"""Commands `acepair fit`, `acepair eval`, `acepair info`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_ERRORS = (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError)
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to those of `acepair`."""
+    fit = commands.add_parser("fit", help="fit a model as a run file says")
+    fit.add_argument("run_file", type=Path, nargs="?", metavar="FILE", help="YAML")
+    fit.add_argument("--template", action="store_true", help="print a run file with all keys, commented")
+    fit.set_defaults(run=_guarded(_fit))
+
+    evaluate = commands.add_parser("eval", help="errors of a model on labelled structures")
+    evaluate.add_argument("model", type=Path, metavar="MODEL.acepair")
+    evaluate.add_argument("data", type=Path, nargs="+", metavar="DATA", help="any file ASE reads")
+    for label in ("energy", "forces", "virial", "stress"):
+        evaluate.add_argument(f"--{label}-key", metavar="KEY", help="found without, if it is a usual one")
+    evaluate.add_argument("--type-key", default="config_type", metavar="KEY")
+    evaluate.add_argument("--threads", type=int, metavar="N")
+    evaluate.set_defaults(run=_guarded(_eval))
+
+    info = commands.add_parser("info", help="what a model file holds")
+    info.add_argument("model", type=Path, metavar="MODEL.acepair")
+    info.set_defaults(run=_guarded(_info))
+
+
+def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Turn errors of users into a line on standard error and status 1."""
+
+    def guarded(arguments: argparse.Namespace) -> int:
+        try:
+            return run(arguments)
+        except _ERRORS as error:
+            print(f"acepair: {error}", file=sys.stderr)
+            return 1
+
+    return guarded
+
+
+def _fit(arguments: argparse.Namespace) -> int:
+    from .runfile import read_runfile, template
+
+    if arguments.template:
+        print(template(), end="")
+        return 0
+    if arguments.run_file is None:
+        raise ValueError("acepair fit needs a run file; `acepair fit --template` prints one")
+    result = read_runfile(arguments.run_file).run()
+    print(result.report)
+    return 0
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from ..io import load_model
+    from .dataset import read_dataset
+    from .errors import error_table
+
+    keys = {f"{label}_key": getattr(arguments, f"{label}_key") for label in ("energy", "forces", "virial", "stress")}
+    model = load_model(arguments.model)
+    data = read_dataset(arguments.data, type_key=arguments.type_key, **keys)
+    table = error_table(model, data, threads=arguments.threads)
+    print(table)
+    for line in table.outliers():
+        print(f"Note: {line}")
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from ..io import load_model, read_metadata
+    from ..models.parameters import length_basis
+
+    model = load_model(arguments.model)
+    print(model)
+    print(f"elements: {', '.join(model.elements)}")
+    print(f"cutoff: {model.rcut:g} Å")
+    print(f"linear parameters: {length_basis(model)}")
+    for key, value in read_metadata(arguments.model).items():
+        if key not in ("spec", "model", "plans", "tensors"):
+            _print_nested(key, value)
+    return 0
+
+
+def _print_nested(key: str, value: Any, indent: str = "") -> None:
+    if isinstance(value, dict):
+        print(f"{indent}{key}:")
+        for name, item in value.items():
+            _print_nested(str(name), item, indent + "  ")
+    elif isinstance(value, float):
+        print(f"{indent}{key}: {value:.6g}")
+    elif len(text := str(value)) <= 200:
+        print(f"{indent}{key}: {text}")

@@ -1,0 +1,181 @@
+"""Run files of `acepair fit`: YAML, every key checked."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .priors import algebraic_smoothness_prior, exponential_smoothness_prior, gaussian_smoothness_prior
+from .result import FitResult
+from .solvers import make_solver
+
+MODELS = ("ace1_model", "ace_model")
+PRIORS = {
+    "algebraic": algebraic_smoothness_prior,
+    "exponential": exponential_smoothness_prior,
+    "gaussian": gaussian_smoothness_prior,
+}
+SECTIONS = {
+    "data": {
+        "train", "test", "energy_key", "forces_key", "virial_key", "stress_key", "type_key", "weight_key",
+        "atom_weight_key", "bad_labels", "open_virials",
+    },
+    "fit": {
+        "solver", "solver_options", "prior", "prior_options", "E0s", "repulsion_restraint", "memory", "threads",
+        "store", "folder", "scheduler",
+    },
+    "output": {"model", "report"},
+}  # fmt: skip
+_REQUIRED = ("model", "data", "output")
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run file, checked.
+
+    Parameters
+    ----------
+    sections : mapping
+        What the file holds.
+    folder : Path
+        Paths are relative to it.
+
+    Raises
+    ------
+    ValueError
+        If a key is unknown (the nearest is named) or missing, or a section is no mapping.
+    """
+
+    sections: Mapping[str, Mapping[str, Any]]
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sections, Mapping):
+            raise ValueError(f"a run file must hold sections model, data, weights, fit, output, got {self.sections!r}")
+        _check_keys(self.sections, ("model", "data", "weights", "fit", "output"), "the run file")
+        for name in _REQUIRED:
+            if name not in self.sections:
+                raise ValueError(f"the run file must have a section {name!r}")
+        for name, section in self.sections.items():
+            if section is not None and not isinstance(section, Mapping):
+                raise ValueError(f"section {name!r} must be a mapping, got {section!r}")
+        for name, known in SECTIONS.items():
+            _check_keys(self._section(name), known, f"section {name!r}")
+        for name, key in (("data", "train"), ("output", "model")):
+            if key not in self._section(name):
+                raise ValueError(f"section {name!r} must have a key {key!r}")
+        kind = self._section("model").get("kind", "ace1_model")
+        if kind not in MODELS:
+            raise ValueError(f"kind of model must be one of {', '.join(MODELS)}, got {kind!r}")
+        keywords = [*_keywords(kind), "kind", "N", "species", "trans", "E0s", "Eref"]
+        _check_keys(self._section("model"), keywords, "section 'model'")
+        self._solver()
+        self._prior()
+
+    def run(self) -> FitResult:
+        """Read the data, fit, write the model and the report."""
+        import acepair
+
+        from .dataset import read_dataset
+        from .run import fit
+
+        model = dict(self._section("model"))
+        build = getattr(acepair, model.pop("kind", "ace1_model"))
+        made = build(**{key: _tuples(value) for key, value in model.items()})
+        data, output, options = dict(self._section("data")), self._section("output"), dict(self._section("fit"))
+        target = self.folder / str(output["model"])
+        if target.suffix != ".acepair":
+            raise ValueError(f"model of section 'output' must end in .acepair, got {str(output['model'])!r}")
+        train, test = self._paths(data.pop("train")), self._paths(data.pop("test", None))
+        for key in ("solver", "solver_options", "prior", "prior_options"):
+            options.pop(key, None)
+        if "folder" in options:
+            options["folder"] = self.folder / options["folder"]
+        result = fit(
+            made,
+            read_dataset(train, **data),
+            test=read_dataset(test, **data) if test else None,
+            weights=self.sections.get("weights"),
+            solver=self._solver(),
+            prior=self._prior(),
+            **options,
+        )
+        result.save(target)
+        if "report" in output:
+            result.save_report(self.folder / str(output["report"]))
+        return result
+
+    def _section(self, name: str) -> Mapping[str, Any]:
+        return self.sections.get(name) or {}
+
+    def _paths(self, names: Any) -> list[Path]:
+        listed = [] if names is None else names if isinstance(names, list) else [names]
+        return [self.folder / str(name) for name in listed]
+
+    def _solver(self) -> Any:
+        section = self._section("fit")
+        return make_solver(str(section.get("solver", "blr")), **(section.get("solver_options") or {}))
+
+    def _prior(self) -> Any:
+        section = self._section("fit")
+        name, options = str(section.get("prior", "algebraic")).lower(), section.get("prior_options") or {}
+        if name == "none":
+            return None
+        if name not in PRIORS:
+            raise ValueError(f"prior must be one of {', '.join(PRIORS)}, none, got {name!r}")
+        known = [p for p in inspect.signature(PRIORS[name]).parameters if p != "model"]
+        _check_keys(options, known, f"prior_options of the {name} prior")
+        return partial(PRIORS[name], **options)
+
+
+def read_runfile(path: str | os.PathLike[str]) -> RunFile:
+    """Read a run file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is no YAML or has other keys than it may; see `RunFile`.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} must be a YAML file: {error}") from error
+    return RunFile(sections, path.parent)
+
+
+def template() -> str:
+    """Return a run file with all keys, commented."""
+    return Path(__file__).with_name("template.yaml").read_text(encoding="utf-8")
+
+
+def _keywords(kind: str) -> list[str]:
+    import acepair
+
+    parameters = inspect.signature(getattr(acepair, kind)).parameters.values()
+    return [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
+
+
+def _check_keys(given: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    for key in given:
+        if key not in known:
+            lower = {k.lower(): k for k in known}
+            nearest = difflib.get_close_matches(str(key).lower(), lower, n=1, cutoff=0)
+            raise ValueError(f"{where} has no key {key!r}; the nearest is {lower[nearest[0]]!r}")
+
+
+def _tuples(value: Any) -> Any:
+    """Turn lists that begin with a word, as [agnesi, 2, 4], into the tuples that models take."""
+    if isinstance(value, list) and value and isinstance(value[0], str) and any(not isinstance(v, str) for v in value):
+        return tuple(value)
+    return value

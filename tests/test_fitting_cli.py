@@ -18,7 +18,9 @@ yaml = pytest.importorskip("yaml")
 DATA = Path(__file__).parent / "data" / "TiAl_tutorial.xyz.gz"
 E0S = {"Ti": -1586.0195, "Al": -105.5954}
 RUN = {
-    "model": {"elements": ["Ti", "Al"], "order": 2, "totaldegree": 5, "rcut": 4.5, "trans": ["agnesi", 2, 4], "Eref": E0S},
+    "model": {
+        "elements": ["Ti", "Al"], "order": 2, "totaldegree": 5, "rcut": 4.5, "transform": ["agnesi", 2, 4], "Eref": E0S,
+    },
     "data": {"train": str(DATA), "test": [str(DATA)], "virial_key": "virial"},
     "weights": {"FLD_TiAl": {"E": 60.0}, "default": {"E": 5.0}},
     "fit": {"solver": "ridge", "solver_options": {"alpha": 0.01}, "prior": "algebraic", "prior_options": {"p": 3}},
@@ -46,9 +48,8 @@ def test_fit_eval_info(run_file, capsys):
     model = run_file.parent / "TiAl.acepair"
     assert main(["eval", str(model), str(DATA), "--threads", "1"]) == 0
     table = capsys.readouterr().out
-    assert (
-        table.splitlines()[-1].split() == [line for line in report.splitlines() if line.startswith("set")][-1].split()
-    )
+    of_all, reported = ([line for line in t.splitlines() if line.startswith("set")][-1] for t in (table, report))
+    assert of_all.split() == reported.split()
 
     assert main(["info", str(model)]) == 0
     info = capsys.readouterr().out

@@ -1,4 +1,4 @@
-# make demo   fit silicon to published data, run MD, plot       make test   all tests
+# make demo   fit silicon to published data, MD, plot, LAMMPS    make test   all tests
 # make lint   style and types                                   make bench  kernel and calculator speed
 # Everything happens in .venv, made on first use. PYTHON chooses the interpreter (3.11 or newer).
 
@@ -12,6 +12,7 @@ BENCH_ARGS ?=
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/si_fit_md.py --output demo_output
+	$(BIN)/python examples/lammps/compare_with_ase.py demo_output/si.acepair
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

@@ -1,5 +1,6 @@
 """The other ways into LAMMPS: acepair/python, pair_style python, ML-IAP."""
 
+import atexit
 import os
 import pickle
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +31,6 @@ from acepair.structure import read_structure
 
 NATIVE = "pair_style acepair\npair_coeff * * model.acepair Si O\n"
 PYTHON = NATIVE.replace("acepair\n", "acepair/python cpu\n", 1)
-TREE = Path(__file__).parents[1]
 
 
 @cache
@@ -49,10 +50,15 @@ def atoms():
     return standard(structures.triclinic((14, 8)))
 
 
+@cache
 def packages():
-    """PYTHONPATH under which another interpreter of this version finds what this one has."""
-    paths = [str(TREE), sysconfig.get_path("platlib"), sysconfig.get_path("purelib"), os.environ.get("PYTHONPATH", "")]
-    return os.pathsep.join(dict.fromkeys(filter(None, paths)))
+    """PYTHONPATH under which another interpreter finds what this one has, editable installations too."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    sites = {sysconfig.get_path("platlib"), sysconfig.get_path("purelib")}
+    lines = ["import site", *(f"site.addsitedir({path!r})" for path in sorted(sites))]
+    (folder / "sitecustomize.py").write_text("\n".join(lines) + "\n")
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
 
 
 # -------------------------------------------------------------------------------------------------- acepair/python

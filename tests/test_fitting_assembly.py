@@ -143,21 +143,21 @@ def test_interrupted_assembly_goes_on(tmp_path, monkeypatch, store):
     filled = []
     real = ProblemClass.fill
 
-    def fill(self, block, *args):
+    def fill(self, block, *args, **keywords):
         filled.append(block.start)
         if len(filled) == 3:
             raise Interruption
-        real(self, block, *args)
+        real(self, block, *args, **keywords)
 
     monkeypatch.setattr(ProblemClass, "fill", fill)
     with pytest.raises(Interruption):
-        assemble(problem(), store=store, folder=tmp_path)
+        assemble(problem(), store=store, folder=tmp_path, threads=1)
     assert json.loads((tmp_path / "state.json").read_text())["blocks_done"] == 2
-    resumed = assemble(problem(), store=store, folder=tmp_path)
+    resumed = assemble(problem(), store=store, folder=tmp_path, threads=1)
     assert filled[3] == filled[2]
     assert_same_system(resumed, whole)
     done = len(filled)
-    again = assemble(problem(), store=store, folder=tmp_path)
+    again = assemble(problem(), store=store, folder=tmp_path, threads=1)
     assert len(filled) == done
     assert_same_system(again, whole)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +12,7 @@ class Progress:
 
     def __init__(self, total: int, shown: bool, what: str) -> None:
         self._bar: Any = None
+        self._lock = threading.Lock()
         if shown:
             try:
                 from tqdm import tqdm
@@ -19,9 +21,10 @@ class Progress:
             self._bar = tqdm(total=total, desc=what, unit="atom", unit_scale=True, leave=False)
 
     def __call__(self, n_atoms: int) -> None:
-        """Count atoms that are done."""
+        """Count atoms that are done; any thread may call."""
         if self._bar is not None:
-            self._bar.update(n_atoms)
+            with self._lock:
+                self._bar.update(n_atoms)
 
     def __enter__(self) -> Progress:
         return self

@@ -13,15 +13,16 @@ import numpy as np
 
 from .._types import FloatArray
 from ..evaluate import default_threads
+from .blas import limited_blas
 from .checkpoint import Checkpoint
-from .problem import Problem
+from .problem import Block, Problem
 from .progress import Progress
 from .system import IncrementalQR, LinearSystem
 
 Store = Literal["auto", "qr", "dense", "disk"]
 
 DEFAULT_MEMORY = "1GB"
-MAX_BLOCK = 64e6  #: bytes; larger blocks are no faster
+MAX_BLOCK = 32e6  #: bytes; larger blocks are no faster
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
@@ -73,65 +74,106 @@ def assemble(
     threads = default_threads() if threads is None else threads
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    n_rows, L = problem.shape
-    largest = max(problem.n_rows) * (L + 1) * 8
-    triangles = 3 * (L + 1) ** 2 * 8  # with what a solver copies
-    block_bytes = min(MAX_BLOCK, (budget - triangles) / 2 - threads * largest)
-    if block_bytes < largest and budget < triangles + (2 + threads) * largest:
-        raise MemoryError(
-            f"memory must be at least {(triangles + (2 + threads) * largest) / 1e6:.0f} MB for {L} parameters, the "
-            f"largest configuration and {threads} threads, got {budget / 1e6:.0f} MB"
-        )
-    block_bytes = max(block_bytes, largest)
+    block_bytes = _block_bytes(problem, budget, threads)
     shown = sys.stderr.isatty() if progress is None else progress
+    reduced = store in ("auto", "qr")
     if scheduler is not None:
-        if store not in ("auto", "qr"):
+        if not reduced:
             raise ValueError(f"store must be 'qr' with a scheduler, got {store!r}")
         from .cluster import assemble_on_cluster
 
         return assemble_on_cluster(problem, scheduler, block_bytes)
-    kept = (
-        None if folder is None else Checkpoint(folder, f"{store in ('auto', 'qr')} {problem.fingerprint(block_bytes)}")
-    )
-    with Progress(problem.data.n_atoms, shown, "assembly") as bar:
-        pooled: Any = nullcontext() if threads == 1 else ThreadPoolExecutor(threads)
-        with pooled as pool:
-            if store in ("auto", "qr"):
-                return _reduce(problem, block_bytes, pool, bar, kept)
-            if store == "dense":
-                needed = n_rows * (L + 1) * 8
-                if 2 * needed > budget:
-                    raise MemoryError(
-                        f"memory must be at least {2 * needed / 1e6:.0f} MB for a dense {n_rows} × {L} matrix and a "
-                        f"copy of it, got {budget / 1e6:.0f} MB; store='disk' keeps it in a file"
-                    )
-                if kept is None:
-                    matrix: FloatArray = np.zeros((n_rows, L + 1), order="F")
-                    return _store(problem, matrix, block_bytes, pool, bar, None)
-            if kept is None:
-                raise ValueError("store='disk' needs a folder")
-            matrix = kept.matrix((n_rows, L + 1))
-            return _store(problem, matrix, block_bytes, pool, bar, kept)
+    kept = None if folder is None else Checkpoint(folder, f"{reduced} {problem.fingerprint(block_bytes)}")
+    pooled: Any = nullcontext() if threads == 1 else ThreadPoolExecutor(threads)
+    with (
+        Progress(problem.data.n_atoms, shown, "assembly") as bar,
+        limited_blas(1 if threads > 1 else None),
+        pooled as pool,
+    ):
+        if reduced:
+            return _reduce(problem, block_bytes, threads, pool, bar, kept)
+        return _store(problem, _matrix(problem, store, budget, kept), block_bytes, pool, bar, kept)
+
+
+def _block_bytes(problem: Problem, budget: float, threads: int) -> float:
+    """Return how large a block may be: every thread has one, a triangle, and the rows of a configuration twice."""
+    n_rows, L = problem.shape
+    row = (L + 1) * 8
+    largest, triangle = max(problem.n_rows) * row, (L + 1) * row
+    fixed = 3 * triangle + threads * (triangle + 2 * largest)  # a solver copies the triangle
+    if budget < fixed + threads * largest:
+        raise MemoryError(
+            f"memory must be at least {(fixed + threads * largest) / 1e6:.0f} MB for {L} parameters, the largest "
+            f"configuration and {threads} threads, got {budget / 1e6:.0f} MB"
+        )
+    # enough blocks for the threads to end together, enough rows for a block to be worth its QR
+    wanted = min(MAX_BLOCK, max(n_rows * row / 16, 4 * triangle))
+    return max(min(wanted, (budget - fixed) / threads), largest)
+
+
+def _matrix(problem: Problem, store: Store, budget: float, kept: Checkpoint | None) -> FloatArray:
+    """Return a matrix for all rows, in memory or on disk."""
+    n_rows, L = problem.shape
+    needed = n_rows * (L + 1) * 8
+    if store == "dense" and 2 * needed > budget:
+        raise MemoryError(
+            f"memory must be at least {2 * needed / 1e6:.0f} MB for a dense {n_rows} × {L} matrix and a copy of it, "
+            f"got {budget / 1e6:.0f} MB; store='disk' keeps it in a file"
+        )
+    if kept is not None:
+        return kept.matrix((n_rows, L + 1))
+    if store == "disk":
+        raise ValueError("store='disk' needs a folder")
+    return np.zeros((n_rows, L + 1), order="F")
+
+
+class _Lane:
+    """What one thread of the reduction has: a buffer for a block and the triangle of its blocks."""
+
+    def __init__(self, problem: Problem, n_rows: int, qr: IncrementalQR, bar: Progress) -> None:
+        self.problem, self.qr, self.bar = problem, qr, bar
+        self._buffer = np.empty(n_rows * (problem.n_columns + 1))
+
+    def take(self, block: Block) -> None:
+        """Add the rows of a block to the triangle."""
+        shape = (block.n_rows, self.problem.n_columns + 1)
+        rows = self._buffer[: shape[0] * shape[1]].reshape(shape, order="F")
+        self.problem.fill(block, rows, done=self.bar)
+        self.qr.add(rows)
 
 
 def _reduce(
-    problem: Problem, block_bytes: float, pool: ThreadPoolExecutor | None, bar: Progress, kept: Checkpoint | None
+    problem: Problem,
+    block_bytes: float,
+    threads: int,
+    pool: ThreadPoolExecutor | None,
+    bar: Progress,
+    kept: Checkpoint | None,
 ) -> LinearSystem:
-    """Return the triangle of all blocks, one block in memory at a time."""
-    blocks = problem.blocks(block_bytes)
-    buffer = np.empty(max(b.n_rows for b in blocks) * (problem.n_columns + 1))
-    qr = IncrementalQR(problem.n_columns + 1) if kept is None else kept.restore(problem.n_columns + 1)
-    for k, block in enumerate(blocks):
-        if kept is not None and k < kept.blocks_done:
-            bar(sum(len(problem.data[c]) for c in range(block.start, block.stop)))
-            continue
-        shape = (block.n_rows, problem.n_columns + 1)
-        rows = buffer[: shape[0] * shape[1]].reshape(shape, order="F")
-        problem.fill(block, rows, pool, bar)
-        qr.add(rows)
+    """Return the triangle of all blocks, one block for each thread in memory at a time."""
+    blocks, size = problem.blocks(block_bytes), problem.n_columns + 1
+    done = 0 if kept is None else kept.blocks_done
+    for block in blocks[:done]:
+        _count(problem, block, bar)
+    longest, n_lanes = max(b.n_rows for b in blocks), min(threads, len(blocks))
+    started = [IncrementalQR(size) if k or kept is None else kept.restore(size) for k in range(n_lanes)]
+    lanes = [_Lane(problem, longest, qr, bar) for qr in started]
+    for begin in range(done, len(blocks), n_lanes):
+        batch = blocks[begin : begin + n_lanes]
+        list(map(_Lane.take, lanes, batch) if pool is None else pool.map(_Lane.take, lanes[: len(batch)], batch))
         if kept is not None:
-            kept.keep(k + 1, qr)
-    return qr.system()
+            kept.keep(begin + len(batch), _merged(lanes))
+    return _merged(lanes).system()
+
+
+def _merged(lanes: list[_Lane]) -> IncrementalQR:
+    """Return the QR of all that the lanes have taken; they keep theirs."""
+    if len(lanes) == 1:
+        return lanes[0].qr
+    total = IncrementalQR(len(lanes[0].qr.triangle), lanes[0].qr.triangle.copy(order="F"), lanes[0].qr.n_rows)
+    for lane in lanes[1:]:
+        total.merge(lane.qr.triangle, lane.qr.n_rows)
+    return total
 
 
 def _store(
@@ -148,7 +190,7 @@ def _store(
         rows = matrix[begin : begin + block.n_rows]
         begin += block.n_rows
         if kept is not None and k < kept.blocks_done:
-            bar(sum(len(problem.data[c]) for c in range(block.start, block.stop)))
+            _count(problem, block, bar)
         else:
             problem.fill(block, rows, pool, bar)
             if kept is not None:
@@ -157,3 +199,8 @@ def _store(
     system = qr.system()
     system.A, system.y = matrix[:, :-1], matrix[:, -1]
     return system
+
+
+def _count(problem: Problem, block: Block, bar: Progress) -> None:
+    """Count a block that was done before."""
+    bar(sum(len(problem.data[k]) for k in range(block.start, block.stop)))

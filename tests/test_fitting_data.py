@@ -281,6 +281,8 @@ def test_species_outside_the_model(model):
     made[1].symbols[5] = "Ge"
     with pytest.raises(ValueError, match=r"configuration 1: model covers Si; the structure also has Ge \(atom 5\)"):
         fit(model, made)
+    with pytest.raises(ValueError, match=r"configuration 1: model covers Si"):
+        fit(model, made[:1], test=made)
 
 
 def test_atoms_in_the_same_place_are_named(model):

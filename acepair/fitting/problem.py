@@ -96,17 +96,9 @@ class Problem:
         self.n_rows = [w.n_rows(len(c)) for c, w in zip(data, self.row_weights, strict=True)]
         if not sum(self.n_rows):
             raise ValueError("no rows are left: all labels are missing or have weight 0")
-        self._check_structures()
+        check_structures(model, data)
         for part in linear_potentials(model):  # once, before threads all do
             lower_rows(part)
-
-    def _check_structures(self) -> None:
-        table = SpeciesTable(evaluator_of(self.model).calculator.elements)
-        for c in self.data:
-            try:
-                read_structure(c.atoms, table)
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{c.name}: {error}") from error
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -210,6 +202,16 @@ class Problem:
 
 
 _ase_lock = threading.Lock()
+
+
+def check_structures(model: Potential | ACEModel, data: Dataset) -> None:
+    """Raise a ValueError that names the first configuration which a model cannot evaluate."""
+    table = SpeciesTable(evaluator_of(model).calculator.elements)
+    for c in data:
+        try:
+            read_structure(c.atoms, table)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{c.name}: {error}") from error
 
 
 def linear_potentials(model: Potential | ACEModel) -> list[ETACEPotential | ETPairPotential]:

@@ -16,7 +16,7 @@ from ..models.model import ACEModel
 from .dataset import Dataset, as_dataset
 from .errors import error_table
 from .priors import Prior, algebraic_smoothness_prior, prior_diagonal
-from .problem import Problem
+from .problem import Problem, check_structures
 from .rebuild import as_stack, copy_model, with_parameters
 from .references import EnergiesFrom, one_body_energies
 from .restraint import TYPE, restraint_dimers
@@ -83,6 +83,8 @@ def fit(
     clock = _Clock()
     chosen = make_solver(solver)
     dataset, test_set = as_dataset(data), None if test is None else as_dataset(test)
+    if test_set is not None:
+        check_structures(model, test_set)
     others = [v_ref] if hasattr(v_ref, "get_potential_energy") else list(v_ref)
     prepared = _with_energies(model, dataset, E0s)
     rows, row_weights = _restrained(prepared, dataset, weights, repulsion_restraint)

@@ -2,10 +2,10 @@
 
     python benchmarks/fit_speed.py [--peer PATH/bin/aj] [--threads 1 2] [--output FILE]
 
-The fit: silicon of Zuo et al. (213 configurations, examples/data), order 3, total degree 12, cutoff 6 Å, energies and
-forces, Bayesian linear regression. ace-jax's is `aj fit --order 3 --max-degree 12 --rcut 6.0 --e0 lsq` on the same file;
-it is run if its command is given (`pip install ace-jax==0.4.1` in an environment of its own). Both on one CPU with one
-thread. Times are of the wall clock and of the CPU: on a machine that others use, the second is what counts.
+The fit: silicon of Zuo et al. (214 configurations, examples/data), order 3, total degree 12, cutoff 6 Å, energies and
+forces, Bayesian linear regression. ace-jax's is `aj fit --order 3 --max-degree 12 --rcut 6.0 --e0 lsq` on the same
+file; it is run if its command is given (`pip install ace-jax==0.4.1` in an environment of its own). Both on one CPU
+with one thread. Times are of the wall clock and of the CPU: on a machine that others use, the second is what counts.
 """
 
 from __future__ import annotations

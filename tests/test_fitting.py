@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from reference.lammps_run import evaluate as lammps_evaluate
+from reference.lammps_run import standard
 
 import acepair
 from acepair.fitting import BLR, TSVD, algebraic_smoothness_prior, error_table, fit, read_dataset
@@ -91,6 +93,23 @@ def test_fitted_model_in_ase_has_the_same_errors(tmp_path):
     found = tutorial().test.rmse["set"]
     for errors, q in ((energy_errors, "E"), (force_errors, "F"), (virial_errors, "V")):
         assert np.sqrt(np.mean(np.concatenate([np.atleast_1d(e) for e in errors]) ** 2)) == pytest.approx(found[q])
+
+
+def test_fitted_model_in_lammps_has_the_same_errors(tmp_path):
+    tutorial().save(tmp_path / "model.acepair")
+    _, test = data()
+    some = test[:4]
+    energy_errors, force_errors = [], []
+    for c in some:
+        atoms = standard(c.atoms)
+        rotation = c.atoms.cell.standard_form()[1]
+        commands = "pair_style acepair\npair_coeff * * model.acepair Ti Al\n"
+        found = lammps_evaluate(atoms, commands, ["Ti", "Al"], tmp_path)
+        energy_errors.append((found.energy - c.energy) / len(c))
+        force_errors.append((found.forces - c.forces @ rotation.T).ravel())
+    rmse = error_table(tutorial().model, some).rmse["set"]
+    assert np.sqrt(np.mean(np.square(energy_errors))) == pytest.approx(rmse["E"], rel=1e-8)
+    assert np.sqrt(np.mean(np.concatenate(force_errors) ** 2)) == pytest.approx(rmse["F"], rel=1e-8)
 
 
 def test_model_given_is_not_changed():

@@ -166,7 +166,7 @@ def test_plots_show_what_they_say():
     trimer = Atoms("Al3", [[0, 0, 0], [2.5, 0, 0], [2.5 * np.cos(t), 2.5 * np.sin(t), 0]])
     assert energy[20] == pytest.approx(acepair.potential_energy(trimer, r.model) - 3 * E0S["Al"])
     many_body, pair = plots.radial_basis(r.ace_model).axes
-    d, values = many_body.lines[2].get_data()
+    d, values = many_body.lines[1].get_data()
     assert_allclose(values, r.ace_model.rembed.evaluate(d, 0, 0)[:, 2])
     assert "pair" in pair.get_ylabel()
 

@@ -70,7 +70,7 @@ class ErrorTable:
         width = max(len(group or "no type") for group in self.rmse)
         heads = [f"{q} {UNITS[q]}" for _ in range(2) for q in QUANTITIES]
         lines = [
-            f"{'':{width}}  {'RMSE':<36}  {'MAE':<36}",
+            f"{'':{width}}  {'RMSE':<36}  MAE",
             " " * width + "".join(f"{head:>12}" for head in heads[:3]) + "  " + "".join(f"{h:>12}" for h in heads[3:]),
         ]
         for group in self.rmse:

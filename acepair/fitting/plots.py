@@ -96,16 +96,17 @@ def trimer_curves(model: Model, distance: float | None = None) -> Figure:
 
 
 def radial_basis(model: Model, n_shown: int = 6) -> Figure:
-    """Plot the first radial functions of the many-body and pair parts for the first pair of elements."""
+    """Plot the first radial functions, many-body and pair, that there are between two atoms of the first element."""
     parts = linear_potentials(model)
     figure, axes = panels(len(parts))
     for ax, part in zip(axes, parts, strict=True):
         rembed, rcut = part.layer.rembed, float(part.rcuts[0, 0])
         d = np.linspace(0.02 * rcut, rcut, 400)
         values = rembed.evaluate(d, 0, 0)
-        for k, (n, l) in list(enumerate(rembed.spec))[:n_shown]:
-            ax.plot(d, values[:, k], label=f"n = {n}, l = {l}")
-        inside = np.abs(values[d > 0.3 * rcut, :n_shown])
+        present = np.flatnonzero(values.any(axis=0))[:n_shown]
+        for k in present.tolist():
+            ax.plot(d, values[:, k], label="n = {}, l = {}".format(*rembed.spec[k]))
+        inside = np.abs(values[d > 0.3 * rcut][:, present])
         limit = 1.2 * float(inside.max(initial=1e-3))
         kind = "many-body" if isinstance(part, ETACEPotential) else "pair"
         ax.set(xlabel="distance (Å)", ylabel=f"{kind} radial function", ylim=(-limit, limit))

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+import numpy.typing as npt
+
 from ._types import FloatArray, Int32Array, IntArray
 
 
@@ -120,3 +123,17 @@ class RowPlan:
     jacobian_first: Int32Array
     jacobian_A: Int32Array
     jacobian_place: Int32Array
+
+
+def int32(values: npt.ArrayLike) -> Int32Array:
+    """Return indices as the plan's integers, in C order.
+
+    Raises
+    ------
+    ValueError
+        If one does not fit.
+    """
+    array = np.asarray(values)
+    if array.size and not (-(2**31) <= array.min() and array.max() < 2**31):
+        raise ValueError(f"indices of a plan must fit into 32 bits, got {array.min()} ... {array.max()}")
+    return np.ascontiguousarray(array, dtype=np.int32).reshape(array.shape)

@@ -74,7 +74,7 @@ cdef extern from "core/system.hpp" namespace "acepair" nogil:
 
 cdef extern from "core/rows.hpp" namespace "acepair" nogil:
     cdef cppclass RowPlanStruct "acepair::RowPlan":
-        int32_t n_functions, n_products, max_order
+        int32_t n_functions, max_order
         const int32_t *product_first
         const int32_t *product_factor
         const int32_t *A2B_first
@@ -277,7 +277,6 @@ cdef class RowPlan:
                  const int32_t[::1] jacobian_place not None):
         self.arrays = (product_first, product_factor, A2B_first, A2B_product, A2B_value, jacobian_first, jacobian_A, jacobian_place)
         self.c.n_functions = <int32_t>A2B_first.shape[0] - 1
-        self.c.n_products = <int32_t>product_first.shape[0] - 1
         self.c.max_order = max_order
         self.c.product_first = pointer_i(product_first)
         self.c.product_factor = pointer_i(product_factor)

@@ -1,4 +1,4 @@
-// One call from a host: workspaces, blocks of centres, threads, sums. Shared by the Cython module; LAMMPS owns its loop.
+// One call from a host, the Cython module or the LAMMPS plugin: workspaces, blocks of centres, threads, sums.
 #pragma once
 
 #include <algorithm>
@@ -41,22 +41,25 @@ private:
 inline std::vector<double> make_harmonics_constants(int lmax) {
     const int n = (lmax + 1) * (lmax + 2) / 2;
     std::vector<double> constants(5 * n, 0.0);
-    const auto norm = [](int l, int m) {
-        double ratio = 1;
-        for (int k = l - m + 1; k <= l + m; ++k) ratio *= k;
-        return std::sqrt((2 * l + 1) / (4 * M_PI) / ratio * (m ? 2 : 1));
+    // N_lm = sqrt((2l + 1)/4π (l − m)!/(l + m)!), times √2 if m > 0; only ratios appear, since factorials overflow
+    const auto ratio = [](int l, int m, int l2, int m2) {  // N_lm / N_l2m2 for neighbouring indices
+        double squared = (2 * l + 1.0) / (2 * l2 + 1.0) * (m ? 2 : 1) / (m2 ? 2 : 1);
+        for (int k = l2 - m2 + 1; k <= l - m; ++k) squared *= k;
+        for (int k = l - m + 1; k <= l2 - m2; ++k) squared /= k;
+        for (int k = l2 + m2 + 1; k <= l + m; ++k) squared /= k;
+        for (int k = l + m + 1; k <= l2 + m2; ++k) squared *= k;
+        return std::sqrt(squared);
     };
-    double double_factorial = 1;  // (2m − 1)!!
+    double diagonal = std::sqrt(1 / (4 * M_PI));  // Q_mm = N_mm (2m − 1)!!
     for (int m = 0; m <= lmax; ++m) {
-        if (m) double_factorial *= 2 * m - 1;
+        if (m) diagonal *= (2 * m - 1) * ratio(m, m, m - 1, m - 1);
         for (int l = m; l <= lmax; ++l) {
             const int k = l * (l + 1) / 2 + m;
-            const double N = norm(l, m);
-            constants[k] = l == m ? N * double_factorial : (2 * l - 1.0) / (l - m) * N / norm(l - 1, m);
-            if (l > m + 1) constants[n + k] = (l + m - 1.0) / (l - m) * N / norm(l - 2, m);
-            if (m) constants[2 * n + k] = 0.5 * N * (l + m) * (l + m - 1) / norm(l - 1, m - 1);
-            if (m + 1 < l) constants[3 * n + k] = (m ? 0.5 : 1.0) * N / norm(l - 1, m + 1);
-            if (m < l) constants[4 * n + k] = N * (l + m) / norm(l - 1, m);
+            constants[k] = l == m ? diagonal : (2 * l - 1.0) / (l - m) * ratio(l, m, l - 1, m);
+            if (l > m + 1) constants[n + k] = (l + m - 1.0) / (l - m) * ratio(l, m, l - 2, m);
+            if (m) constants[2 * n + k] = 0.5 * (l + m) * (l + m - 1) * ratio(l, m, l - 1, m - 1);
+            if (m + 1 < l) constants[3 * n + k] = (m ? 0.5 : 1.0) * ratio(l, m, l - 1, m + 1);
+            if (m < l) constants[4 * n + k] = (l + m) * ratio(l, m, l - 1, m);
         }
     }
     return constants;
@@ -74,7 +77,7 @@ inline void make_centre_blocks(const int32_t *centres, const int64_t *species_fi
 struct Outputs {
     double *site_energies;   ///< (n_atoms,)
     double *forces;          ///< (n_atoms + n_images, 4), added to; null: energies only
-    double *virial;          ///< (9,), added to
+    double *virial;          ///< (9,), added to, or null
     double *site_virials;    ///< (n_atoms + n_images, 9), added to, or null
     double *edge_gradients;  ///< (edges of the list, 3), written, or null
     int32_t coincident[2];
@@ -93,7 +96,7 @@ public:
     Slots(Memory &memory, int64_t n_slots, int width, int64_t max_edge_blocks, bool with_vectors)
         : W(width), edge_blocks(max_edge_blocks), results(memory.results) {
         layout(nullptr, with_vectors);
-        bytes = used;
+        const int64_t bytes = used;
         char *base = memory.slots.reserve(bytes * n_slots);
         results.clear();
         for (int64_t slot = 0; slot < n_slots; ++slot) results.push_back(layout(base + slot * bytes, with_vectors));
@@ -102,13 +105,13 @@ public:
 
 private:
     int W;
-    int64_t edge_blocks, used = 0, bytes = 0;
+    int64_t edge_blocks, used = 0;
     std::vector<BlockResult> &results;
 
     template <class T> T *take(char *base, int64_t n) {
-        T *p = reinterpret_cast<T *>(base + used);
+        const int64_t at = used;
         used += (n * int64_t(sizeof(T)) + 63) / 64 * 64;
-        return p;
+        return base ? reinterpret_cast<T *>(base + at) : nullptr;  // without memory only sizes count
     }
     BlockResult layout(char *base, bool with_vectors) {
         used = 0;
@@ -180,22 +183,20 @@ inline void evaluate(const Kernels &kernels, const Plan &plan, const System &sys
     const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);
 
+    const bool want_gradients = out.forces || out.virial || out.site_virials || out.edge_gradients;
     int64_t retired = 0;
     ordered_for(
         n_blocks, n_threads, n_slots,
         [&](int64_t task, int64_t slot, int thread) {
-            kernels.evaluate(plan, system, blocks[task], longest, workspace + work_bytes * thread, out.forces || out.edge_gradients,
-                             slots[slot]);
+            kernels.evaluate(plan, system, blocks[task], longest, workspace + work_bytes * thread, want_gradients, slots[slot]);
         },
         [&](int64_t slot) {
             const BlockResult &result = slots[slot];
             const CentreBlock &block = blocks[retired++];
             for (int k = 0; k < block.count; ++k) out.site_energies[block.centre[k]] += result.site_energy[k];
             if (result.coincident[0] >= 0) std::memcpy(out.coincident, result.coincident, sizeof out.coincident);
-            if (out.forces) {
-                kernels.add_forces(block, result, out.forces);
-                for (int c = 0; c < 9; ++c) out.virial[c] += result.virial[c];
-            }
+            if (out.forces) kernels.add_forces(block, result, out.forces);
+            for (int c = 0; c < 9 && out.virial; ++c) out.virial[c] += result.virial[c];
             if (out.site_virials) add_site_virials(W, block, result, out.site_virials);
             if (out.edge_gradients) write_edge_gradients(W, system, block, result, out.edge_gradients);
         });
@@ -213,7 +214,6 @@ inline void basis_rows(const Kernels &kernels, const Plan &plan, const RowPlan &
     const int64_t work_bytes = kernels.row_workspace_bytes(plan, rows, longest);
     n_threads = std::max(1, std::min(n_threads, rows.n_functions / (2 * W)));
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);
-    std::vector<int32_t> coincident(2 * n_threads, -1);
     const int chunk = (rows.n_functions + n_threads - 1) / n_threads;
     ordered_for(
         n_threads, n_threads, n_threads,
@@ -221,12 +221,12 @@ inline void basis_rows(const Kernels &kernels, const Plan &plan, const RowPlan &
             RowResult mine = out;
             mine.begin = int32_t(std::min<int64_t>(rows.n_functions, part * chunk));
             mine.end = int32_t(std::min<int64_t>(rows.n_functions, (part + 1) * chunk));
-            mine.coincident = &coincident[2 * part];
+            int32_t ignored[2];
+            if (part) mine.coincident = ignored;  // every part visits all atoms: the first one tells
             for (const CentreBlock &block : blocks)
                 kernels.basis_rows(plan, rows, system, block, longest, workspace + work_bytes * part, mine);
         },
         [](int64_t) {});
-    std::memcpy(out.coincident, coincident.data(), 2 * sizeof(int32_t));
 }
 
 }  // namespace acepair

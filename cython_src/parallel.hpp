@@ -49,6 +49,7 @@ void ordered_for(int64_t n_tasks, int n_threads, int64_t n_slots, Compute comput
         }
     };
     std::vector<std::thread> others;
+    others.reserve(n_threads - 1);
     try {
         for (int thread = 1; thread < n_threads; ++thread) others.emplace_back(work, thread);
     } catch (const std::system_error &) {

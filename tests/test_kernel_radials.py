@@ -3,20 +3,32 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from scipy.special import eval_legendre
 
 from acepair import (
+    ETACE,
+    AgnesiTransform,
+    AngularEmbedding,
+    ETACEPotential,
     ETPairModel,
     ETPairPotential,
     PolyEnvelope2sX,
     RadialEmbedding,
     SelectLinear,
+    SparseACEBasis,
     ace1_model,
     convert2et_full,
+    energy_forces_virial,
+    energy_forces_virial_basis,
     legendre,
     length_basis,
+    load_model,
     potential_energy,
+    save_model,
     set_linear_parameters,
+    site_basis,
 )
+from acepair.evaluate import Evaluator
 
 RCUT = 5.0
 
@@ -51,3 +63,49 @@ def test_potential_as_ase_calculator_says_what_to_do():
     dimer.calc = convert2et_full(ace1_model(elements=["Si"], order=2, totaldegree=4))
     with pytest.raises(AttributeError, match=r"StackedCalculator is no ASE calculator; wrap it: atoms.calc = ACECalc"):
         dimer.get_potential_energy()
+
+
+def test_radial_weights_of_zero(tmp_path):
+    rembed = RadialEmbedding(
+        AgnesiTransform(2, 2, 0, 2.4, RCUT), PolyEnvelope2sX(), legendre(3), [(1, 0), (2, 0)], ["Si"],
+        weights=np.zeros((1, 1, 2, 3)),
+    )  # fmt: skip
+    basis = SparseACEBasis([[(1, 0)], [(1, 0), (2, 0)]], rembed.spec, 0)
+    pair = ETPairPotential(ETPairModel(rembed, SelectLinear(2, ["Si"])), RCUT)
+    ace = ETACEPotential(ETACE(rembed, AngularEmbedding(0, "solid"), basis, SelectLinear(2, ["Si"])), RCUT)
+    dimer = Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2.3]])
+    for potential in (pair, ace):
+        save_model(potential, tmp_path / "zero.acepair")
+        for model in (potential, load_model(tmp_path / "zero.acepair")):
+            assert potential_energy(dimer, model) == 0
+            assert not energy_forces_virial(dimer, model).forces.any()
+            assert not energy_forces_virial_basis(dimer, model).forces.any()
+
+
+def test_site_virials_alone():
+    model = ace1_model(elements=["Si"], order=2, totaldegree=4)
+    set_linear_parameters(model, np.ones(length_basis(model)))
+    dimer = Atoms("Si2", positions=[[0, 0, 0], [0, 0, 2.3]])
+    alone = Evaluator(model).evaluate(dimer, gradients=False, site_virials=True)
+    assert alone.forces is None
+    np.testing.assert_array_equal(alone.site_virials, Evaluator(model).evaluate(dimer, site_virials=True).site_virials)
+    assert alone.site_virials.any()
+
+
+@pytest.mark.parametrize("l", [7, 30, 95])
+def test_large_angular_momentum(l):
+    rembed = RadialEmbedding(
+        AgnesiTransform(2, 2, 0, 2.4, RCUT), PolyEnvelope2sX(), legendre(2), [(1, l)], ["Si"],
+    )  # fmt: skip
+    basis = SparseACEBasis([[(1, l), (1, l)]], rembed.spec, l)
+    readout = SelectLinear(1, ["Si"], np.ones((1, 1)))
+    layer = ETACE(rembed, AngularEmbedding(l, "spherical"), basis, readout)
+    trimer = Atoms("Si3", positions=[[0, 0, 0], [0.3, 0.5, 2.3], [2.1, 0.2, -0.7]])
+    D, z = trimer.positions[[1, 2]], [0, 0]
+    R = rembed.evaluate(np.linalg.norm(D, axis=1), z, z)[:, 0]
+    # B = c Σ_m A_lm² = c (2l + 1)/4π Σ_jk R_j R_k P_l(cos θ_jk)
+    c = basis.coupling.A2B.data
+    np.testing.assert_allclose(c, c[0], rtol=1e-12)
+    cosine = D @ D.T / np.linalg.norm(D, axis=1)[:, None] / np.linalg.norm(D, axis=1)
+    expected = (2 * l + 1) / (4 * np.pi) * (R @ eval_legendre(l, cosine) @ R)
+    assert site_basis(trimer, ETACEPotential(layer, RCUT))[0, 0] == pytest.approx(c[0] * expected, rel=1e-10)

@@ -273,9 +273,11 @@ def test_readers_see_whole_files_only(tmp_path):
     done = threading.Event()
 
     def write():
-        for k in range(40):
-            acepair.save_model(models[k % 2], path)
-        done.set()
+        try:
+            for k in range(40):
+                acepair.save_model(models[k % 2], path)
+        finally:
+            done.set()
 
     writer = threading.Thread(target=write)
     writer.start()

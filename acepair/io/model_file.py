@@ -17,9 +17,10 @@ import numpy.typing as npt
 from ..lowering import adopt_dag, lower
 from ..models.base import Potential
 from ..models.model import ACEModel
+from ..plan import int32
 from . import container
 from .declaration import build, describe, many_body_bases
-from .plan_tensors import MAX_EXPONENT, forms_products, int32, plan_tensors, read_plans, take
+from .plan_tensors import MAX_EXPONENT, forms_products, plan_tensors, read_plans, take
 
 Model = Potential | ACEModel
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray, Int32Array, IntArray
 from ..elements import numbers_of, parse_elements
-from ..plan import TABLE_COLUMNS, BasisKind, Dag, EnvelopeKind, Plan, RadialPlan, TransformKind
+from ..plan import TABLE_COLUMNS, BasisKind, Dag, EnvelopeKind, Plan, RadialPlan, TransformKind, int32
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -78,15 +78,6 @@ def _of_radial(radial: RadialPlan, prefix: str) -> dict[str, npt.NDArray[Any]]:
     scalars = {"n_functions": radial.n_functions, "kind": int(radial.kind)}
     tensors: dict[str, npt.NDArray[Any]] = {prefix + name: int32(value) for name, value in scalars.items()}
     return tensors | {prefix + name: getattr(radial, name) for name in _RADIAL_ARRAYS[radial.kind]}
-
-
-def int32(values: npt.ArrayLike) -> Int32Array:
-    """Return integers with 32 bits; ValueError if they need more."""
-    array = np.asarray(values)
-    narrow = array.astype(np.int32)
-    if (narrow != array).any():
-        raise ValueError("the model is too large for a file: an index exceeds 32 bits")
-    return narrow
 
 
 # --------------------------------------------------------------------------------------------------------- reading

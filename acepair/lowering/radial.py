@@ -89,8 +89,8 @@ def _lower_onehot(weights: FloatArray, n_nl: int, used: IntArray, common: dict[s
     """Use the polynomials themselves as functions: no weights."""
     function = np.full((n_nl, len(weights)), -1)
     function[used] = np.where(weights.any(axis=2), weights.argmax(axis=2), -1).T
-    n = int(function.max()) + 1
-    common["recurrence"] = np.ascontiguousarray(common["recurrence"][:, : max(n, 1)])
+    n = max(int(function.max(initial=-1)) + 1, 1)  # all weights may be zero
+    common["recurrence"] = np.ascontiguousarray(common["recurrence"][:, :n])
     return LoweredRadial(RadialPlan(n_functions=n, kind=BasisKind.RECURRENCE, **common), function)
 
 

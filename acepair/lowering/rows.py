@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from .._types import FloatArray, Int32Array, IntArray
+from .._types import FloatArray, IntArray
 from ..models.ace import ETACEPotential
 from ..models.pair import ETPairPotential
-from ..plan import Plan, RowPlan
+from ..plan import Plan, RowPlan, int32
 from .dag import build_dag
 from .stack import ace_plan, empty_plan, pair_radial
 
@@ -33,8 +32,8 @@ def lower_rows(potential: ETACEPotential | ETPairPotential) -> tuple[Plan, RowPl
         lmax=0,
         radial=radial.plan,
         n_A=n,
-        run_first=np.cumsum([0, *map(len, runs)]).astype(np.int32),
-        runs=np.array([run for pair in runs for run in pair], dtype=np.int32).reshape(-1, 2),
+        run_first=int32(np.cumsum([0, *map(len, runs)])),
+        runs=int32([run for pair in runs for run in pair]).reshape(-1, 2),
         dag=build_dag(n, ()),
         coefficients=np.zeros((len(potential.elements), n)),
     )
@@ -55,9 +54,6 @@ def _row_plan(products: Sequence[IntArray], A2B: tuple[IntArray, IntArray, Float
                 place[e, t] = columns.setdefault(a, len(jacobian_A) + len(columns))
         jacobian_A += columns
         jacobian_first.append(len(jacobian_A))
-
-    def int32(values: Any) -> Int32Array:
-        return np.ascontiguousarray(values, dtype=np.int32)
 
     return RowPlan(
         max_order=max_order,

@@ -163,21 +163,22 @@ def _product_weights(layer: ETACE, weights: FloatArray) -> FloatArray:
     return c
 
 
-# Lowered once for each layer and the cutoffs it was last used with.
-_ace_structures: WeakKeyDictionary[ETACE, tuple[bytes, _ACEStructure]] = WeakKeyDictionary()
-_pair_radials: WeakKeyDictionary[ETPairModel, tuple[bytes, LoweredRadial]] = WeakKeyDictionary()
+# Lowered once for each layer and cutoffs.
+_ace_structures: WeakKeyDictionary[ETACE, dict[bytes, _ACEStructure]] = WeakKeyDictionary()
+_pair_radials: WeakKeyDictionary[ETPairModel, dict[bytes, LoweredRadial]] = WeakKeyDictionary()
 
 
 def _ace_structure(potential: ETACEPotential) -> _ACEStructure:
-    layer, key = potential.layer, potential.rcuts.tobytes()
-    if layer not in _ace_structures or _ace_structures[layer][0] != key:
-        _ace_structures[layer] = (key, _lower_ace(layer, potential.rcuts))
-    return _ace_structures[layer][1]
+    known, key = _ace_structures.setdefault(potential.layer, {}), potential.rcuts.tobytes()
+    if key not in known:
+        known[key] = _lower_ace(potential.layer, potential.rcuts)
+    return known[key]
 
 
 def pair_radial(potential: ETPairPotential) -> LoweredRadial:
     """Return the radial functions of a pair potential before its readout sums them."""
-    layer, key = potential.layer, potential.rcuts.tobytes()
-    if layer not in _pair_radials or _pair_radials[layer][0] != key:
-        _pair_radials[layer] = (key, lower_radial(layer.rembed, potential.rcuts, np.arange(len(layer.rembed))))
-    return _pair_radials[layer][1]
+    rembed, rcuts = potential.layer.rembed, potential.rcuts
+    known, key = _pair_radials.setdefault(potential.layer, {}), rcuts.tobytes()
+    if key not in known:
+        known[key] = lower_radial(rembed, rcuts, np.arange(len(rembed)))
+    return known[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -290,9 +291,10 @@ def _order(order: int | None, bodyorder: int | None) -> int:
     if order is None and bodyorder is None:
         raise TypeError("missing keyword 'order' (or 'bodyorder')")
     name, given = ("order", order) if order is not None else ("bodyorder", bodyorder)
-    if isinstance(given, bool) or given != int(cast(int, given)):
-        raise ValueError(f"{name} must be an integer, got {given!r}")
-    return int(cast(int, given)) - (name == "bodyorder")
+    try:
+        return operator.index(cast(int, given)) - (name == "bodyorder")
+    except TypeError:
+        raise ValueError(f"{name} must be an integer, got {given!r}") from None
 
 
 def _radial_spec(level: Degree, bound: float, maxn: int, maxl: int) -> list[tuple[int, int]]:

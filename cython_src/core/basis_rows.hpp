@@ -12,7 +12,8 @@ struct RowWorkspace : Workspace {
     int64_t n_jacobian;
     Vec (*dY)[3];
     Vec (*dA)[3];           ///< (n_A,) ∂A_a/∂D of W edges
-    int32_t *edge_count, *edge_neighbor;
+    int32_t *edge_count;    ///< (W, max_blocks)
+    int32_t *edge_neighbor; ///< (W, max_blocks, W)
 
     RowWorkspace(const Plan &plan, const RowPlan &rows, int64_t max_neighbors, char *memory) : Workspace(plan, max_neighbors, memory) {
         n_jacobian = round_up(rows.jacobian_first[rows.n_functions], W);
@@ -20,8 +21,8 @@ struct RowWorkspace : Workspace {
         jacobian_atoms = take<double>(W * n_jacobian);
         dY = reinterpret_cast<Vec(*)[3]>(take<Vec>(3 * (plan.lmax + 1) * (plan.lmax + 1)));
         dA = reinterpret_cast<Vec(*)[3]>(take<Vec>(3 * round_up(plan.n_A, W)));
-        edge_count = take<int32_t>(max_blocks);
-        edge_neighbor = take<int32_t>(W * max_blocks);
+        edge_count = take<int32_t>(W * max_blocks);
+        edge_neighbor = take<int32_t>(W * W * max_blocks);
     }
 };
 
@@ -139,12 +140,12 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
     const int64_t column = int64_t(z_i) * rows.n_functions;
     BlockResult edges{};
     edges.edge_count = work.edge_count, edges.edge_neighbor = work.edge_neighbor;
-    const auto prepare = [&](int k) {
+    for (int k = 0; k < centres.count; ++k) {
         const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, z_i, work.edges);
         if (coincident >= 0) out.coincident[0] = i, out.coincident[1] = coincident;
-        embed<LMAX>(plan, z_i, k, work, edges, 0);
-    };
-    for (int k = 0; k < centres.count; ++k) prepare(k), pool(plan, z_i, k, work);
+        embed<LMAX>(plan, z_i, k, work, edges, k * work.max_blocks);
+        pool(plan, z_i, k, work);
+    }
     for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
     functions_of_A(rows, out, work.node, work.jacobian, [&](int b, Vec value) __attribute__((always_inline)) {
         for (int k = 0; k < centres.count && out.site_basis; ++k)
@@ -155,13 +156,13 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
     for (int64_t p = 0; p < work.n_jacobian; p += W)
         transpose(reinterpret_cast<double *>(work.jacobian + p), W, work.jacobian_atoms + p, work.n_jacobian);
     for (int k = 0; k < centres.count; ++k) {
-        if (centres.count > 1) prepare(k);  // the block's edge lists were overwritten by the centres after it
         const double *jacobian = work.jacobian_atoms + k * work.n_jacobian;
         for (int64_t block = 0; block < work.n_blocks[k]; ++block) {
             const int pair = z_i * plan.n_species + work.block_species[k * work.max_blocks + block];
             gradients_of_A(plan, pair, work.block(k, block), work);
+            const int64_t at = k * work.max_blocks + block;
             const GradientRows to = find_rows(system, rows, out, centres.centre[k], column, work.block(k, block) + work.layout.D,
-                                              work.edge_count[block], work.edge_neighbor + block * W);
+                                              work.edge_count[at], work.edge_neighbor + at * W);
             for (int b = out.begin; b < out.end; b += W) {
                 const int n = out.end - b < W ? out.end - b : W;
                 Vec g[W][3];

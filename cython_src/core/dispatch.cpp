@@ -26,11 +26,8 @@ struct Available {
         const Kernels **next = tables;
 #if defined(__x86_64__)
         __builtin_cpu_init();
-        const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-        const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
-        if (v4) *next++ = &avx512::kernels;
-        if (v3) *next++ = &avx2::kernels;
+        if (__builtin_cpu_supports("x86-64-v4")) *next++ = &avx512::kernels;
+        if (__builtin_cpu_supports("x86-64-v3")) *next++ = &avx2::kernels;
 #endif
         *next++ = &fallback::kernels;
     }

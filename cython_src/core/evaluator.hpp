@@ -65,9 +65,9 @@ protected:
     char *base;
 
     template <class T> T *take(int64_t n) {
-        T *p = reinterpret_cast<T *>(base + used);
+        const int64_t at = used;
         used += round_up(n * int64_t(sizeof(T)), 64);
-        return p;
+        return base ? reinterpret_cast<T *>(base + at) : nullptr;  // without memory only sizes count
     }
 };
 

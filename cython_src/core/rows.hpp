@@ -8,7 +8,7 @@ namespace acepair {
 /// Basis functions B = A2B AA of the many-body part, as sums over products of A.
 struct RowPlan {
     int32_t n_functions;            ///< n_B
-    int32_t n_products, max_order;
+    int32_t max_order;              ///< factors of a product at most: the stride of jacobian_place
     const int32_t *product_first;   ///< (n_products + 1,) into product_factor
     const int32_t *product_factor;  ///< indices into A
     const int32_t *A2B_first;       ///< (n_functions + 1,)

@@ -6,6 +6,12 @@
 #include <immintrin.h>
 #endif
 
+#ifdef __has_builtin
+#if !__has_builtin(__builtin_shufflevector)
+#error "acepair needs GCC 12 or newer, or Clang"
+#endif
+#endif
+
 #ifndef ACEPAIR_ISA
 #error "compile with -DACEPAIR_ISA=<name>: every instruction set gets a namespace of its own"
 #endif
@@ -79,7 +85,7 @@ ACEPAIR_FN Mask first_lanes(int n) {
 #define ACEPAIR_ODD1(a, b) __builtin_shufflevector(a, b, 1, 3)
 #endif
 
-/// out[c][r] = in[r][c] for a W × W tile; rows of `in` are `in_stride` doubles apart, rows of `out` W.
+/// out[c][r] = in[r][c] for a W × W tile; rows are `in_stride` and `out_stride` doubles apart.
 ACEPAIR_FN void transpose(const double *in, int64_t in_stride, double *out, int64_t out_stride) {
 #if defined(__AVX512F__)
     Vec t[8], u[8];
@@ -132,11 +138,9 @@ ACEPAIR_FN Vec sums_over_lanes(const Vec *v) {
 }
 
 ACEPAIR_FN double sum(Vec v) {
-    double s = 0;
     for (int stride = W / 2; stride; stride /= 2)
         for (int k = 0; k < stride; ++k) v[k] += v[k + stride];
-    s = v[0];
-    return s;
+    return v[0];
 }
 
 /// Rows j[0..W−1] of an (n, 4) array as four vectors.

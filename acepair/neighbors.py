@@ -132,7 +132,7 @@ class NeighborList:
     def pack(
         self, positions: FloatArray, cell: FloatArray, species: Int32Array, out: FloatArray | None = None
     ) -> FloatArray:
-        """Return x, y, z (Å) and species of the atoms, then of the images.
+        """Return x, y, z (Å) relative to the first atom and species of the atoms, then of the images.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class NeighborList:
             raise ValueError(f"rcut must be a number or (n_species, n_species), got {cutoffs.shape}")
         elif len(species) and not 0 <= species.min() <= species.max() < len(cutoffs):
             raise ValueError(f"species must lie in 0..{len(cutoffs) - 1}, got {species.min()}..{species.max()}")
-        packed = self.pack(np.ascontiguousarray(positions), np.asarray(cell), species)
+        packed = self.pack(np.ascontiguousarray(positions), np.ascontiguousarray(cell), species)
         n = _neighbors.count_edges(self.first, self.neighbor, packed, cutoffs)
         edges = Edges(
             np.empty(n, np.int64), np.empty(n, np.int64), np.empty((n, 3), np.int32), np.empty((n, 3)), np.empty(n)
@@ -233,7 +233,8 @@ class NeighborCache:
     A pair not in the list has |D0| ≥ rcut + skin. Hence as long as σ_min(F) (rcut + skin) − 2 max|u| ≥ rcut, it is
     no closer than rcut, and nothing is missing. S has no entries along non-periodic axes, so neither the proof nor the
     list depends on the cell vectors there. Rounding is covered by a search radius a little above `rcut + skin`.
-    Atoms wrapped back into the cell move by a cell vector: the list is made anew.
+    Atoms wrapped back into the cell move by a cell vector: the list is made anew. So it is when the volume has grown by
+    more than the skin does: the list would hold all pairs, but many too far apart.
 
     Parameters
     ----------

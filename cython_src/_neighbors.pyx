@@ -259,18 +259,21 @@ def pack(
     const int32_t[:, ::1] image_shift not None,
     double[:, ::1] out not None,
 ):
-    """Fill out (n_atoms + n_images, 4) with x, y, z and species of atoms, then images."""
+    """Fill out (n_atoms + n_images, 4) with x, y, z and species of atoms, then images.
+
+    The first atom is the origin: only differences matter, and they lose digits far from zero.
+    """
     cdef Py_ssize_t n = positions.shape[0], k, c
     cdef int32_t j
     with nogil:
         for k in range(n):
             for c in range(3):
-                out[k, c] = positions[k, c]
+                out[k, c] = positions[k, c] - positions[0, c]
             out[k, 3] = species[k]
         for k in range(image_owner.shape[0]):
             j = image_owner[k]
             for c in range(3):
-                out[n + k, c] = positions[j, c] + (
+                out[n + k, c] = out[j, c] + (
                     image_shift[k, 0] * cell[0, c] + image_shift[k, 1] * cell[1, c] + image_shift[k, 2] * cell[2, c]
                 )
             out[n + k, 3] = species[j]

@@ -140,12 +140,18 @@ struct Reference {
     Axes periodic;
 };
 
-/// Does a list of all pairs of `made_for` closer than rcut + skin still hold all pairs closer than rcut?
-/// See acepair.neighbors.NeighborCache for the proof.
+inline double determinant(const Mat3 &m) noexcept { return dot(m[0], cross(m[1], m[2])); }
+
+/// Does a list of all pairs of `made_for` closer than rcut + skin still hold all pairs closer than rcut, without many others?
+/// See acepair.neighbors.NeighborCache for the proof. A cell that has grown by more than the skin leaves pairs in the list that
+/// are far apart by now.
 inline bool still_covers(const Reference &made_for, const double *positions, const Mat3 &cell, double rcut,
                          double skin) noexcept {
     const Mat3 e = strain(made_for.cell, made_for.completed_inverse, cell, made_for.periodic);
-    const double stretch = e == Mat3{} ? 1.0 : smallest_singular_value(sum(identity(), e));
+    const bool strained = e != Mat3{};
+    const double growth = 1 + skin / rcut;
+    if (strained && determinant(sum(identity(), e)) > growth * growth * growth * (1 + 1e-12)) return false;
+    const double stretch = strained ? smallest_singular_value(sum(identity(), e)) : 1.0;
     const double limit = 0.5 * (stretch * (rcut + skin) - rcut);
     return limit >= 0 && displaced_at_most(limit, positions, made_for.positions, made_for.n_atoms, e);
 }

@@ -12,6 +12,7 @@ from acepair import (
     ETACEPotential,
     ETPairModel,
     ETPairPotential,
+    PolyEnvelope1sR,
     PolyEnvelope2sX,
     RadialEmbedding,
     SelectLinear,
@@ -109,3 +110,32 @@ def test_large_angular_momentum(l):
     cosine = D @ D.T / np.linalg.norm(D, axis=1)[:, None] / np.linalg.norm(D, axis=1)
     expected = (2 * l + 1) / (4 * np.pi) * (R @ eval_legendre(l, cosine) @ R)
     assert site_basis(trimer, ETACEPotential(layer, RCUT))[0, 0] == pytest.approx(c[0] * expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("r", [3.9, 3.999999, 4.0, 4.000001, 4.5, 4.99, 5.01])
+def test_transform_that_ends_before_the_envelope(r):
+    rembed = RadialEmbedding(
+        AgnesiTransform(1, 3, 0, 2.2, 4.0), PolyEnvelope1sR(RCUT, 2), legendre(3), [(1, 0), (2, 0), (3, 0)], ["Si"],
+    )  # fmt: skip
+    assert rembed.rcut[0, 0] == RCUT
+    potential = ETPairPotential(ETPairModel(rembed, SelectLinear(3, ["Si"], np.ones((3, 1)))), RCUT)
+    dimer = Atoms("Si2", positions=[[0, 0, 0], [0, 0, r]])
+    result = energy_forces_virial(dimer, potential)
+    assert result.energy == pytest.approx(pair_energy(rembed, r), rel=1e-12, abs=1e-15)
+    assert result.forces[1, 2] == pytest.approx(-2 * rembed.derivative(r, 0, 0).sum(), rel=1e-12, abs=1e-15)
+
+
+def test_virial_rows_of_functions_that_rotation_changes():
+    rng = np.random.default_rng(2)
+    spec = [(1, 1), (2, 1)]
+    rembed = RadialEmbedding(AgnesiTransform(2, 2, 0, 2.4, RCUT), PolyEnvelope2sX(), legendre(3), spec, ["Si"])
+    products = [np.zeros((0, 1), int), np.array([[0, 4], [1, 3], [2, 5]])]
+    A2B = (np.array([0, 3]), np.arange(3), rng.normal(size=3))
+    basis = SparseACEBasis.from_arrays([0, 0, 0, 1, 1, 1], [1, 2, 3, 1, 2, 3], products, A2B, spec)
+    layer = ETACE(rembed, AngularEmbedding(1, "solid"), basis, SelectLinear(1, ["Si"], np.ones((1, 1))))
+    potential = ETACEPotential(layer, RCUT)
+    cluster = Atoms("Si4", positions=rng.normal(size=(4, 3)) * 1.5)
+    virial = energy_forces_virial(cluster, potential).virial
+    assert abs(virial - virial.T).max() > 1e-3 * abs(virial).max()
+    rows = energy_forces_virial_basis(cluster, potential).virial[:, :, 0]
+    np.testing.assert_allclose(rows, virial, rtol=0, atol=1e-13 * abs(virial).max())

@@ -264,11 +264,12 @@ def test_pack_and_fold():
     neighbors = find_neighbors(positions, cell, pbc, rcut)
     packed = neighbors.pack(positions, cell, species)
     images = positions[neighbors.image_owner] + neighbors.image_shift @ cell
-    assert_allclose(packed[:, :3], np.vstack((positions, images)), rtol=0, atol=1e-14)
+    # relative to the first atom
+    assert_allclose(packed[:, :3], np.vstack((positions, images)) - positions[0], rtol=0, atol=1e-14)
     assert_array_equal(packed[:, 3], species[neighbors.owner])
     assert packed.ctypes.data % 64 == 0
     assert neighbors.pack(positions + 1, cell, species, out=packed) is packed
-    assert_allclose(packed[0, :3], positions[0] + 1)
+    assert_allclose(packed[1, :3], positions[1] - positions[0])
     assert neighbors.pack(positions, cell, species, out=packed[:-1]).shape == packed.shape
 
     extended = np.random.default_rng(0).normal(size=(len(packed), 5))
@@ -401,13 +402,22 @@ def test_strain_up_to_the_skin(seed):
 
 def test_expansion_leaves_room_for_motion():
     positions, cell, pbc, numbers = silicon()
-    cache = NeighborCache(5.0, 0.0)
+    cache = NeighborCache(5.0, 0.6)
     cache.update(positions, cell, pbc, numbers)
     moved = 1.1 * positions
-    moved[0] += [0.2, 0.1, 0.05]
+    moved[0] += [0.4, 0.1, 0.05]  # more than half the skin
     neighbors = cache.update(moved, 1.1 * cell, pbc, numbers)
     assert cache.n_reuses == 1
     assert edge_set(neighbors, moved, 1.1 * cell, 5.0) == brute_force(moved, 1.1 * cell, pbc, 5.0)
+
+
+@pytest.mark.parametrize("skin", [0.0, 0.6])
+def test_list_of_a_small_cell_does_not_stay_for_a_large_one(skin):
+    cache = NeighborCache(5.0, skin)
+    for a in (2.0, 2.0 * (1.001 + skin / 5.0)):
+        neighbors = cache.update(np.zeros((1, 3)), a * np.eye(3), np.ones(3, bool), np.array([14]))
+    assert cache.n_rebuilds == 2
+    assert neighbors.n_edges <= 4 / 3 * np.pi * ((5.0 + skin) / 2 + 1) ** 3
 
 
 def test_no_skin_reuses_the_same_structure_only():

@@ -137,11 +137,18 @@ class RadialEmbedding:
 
     @property
     def rcut(self) -> FloatArray:
-        """Distance (NZ, NZ) in Å from which the functions are zero, inf where neither part knows one."""
+        """Distance (NZ, NZ) in Å from which the functions are known to be zero, inf where none is.
+
+        That of an envelope of r; the transform's if an envelope of y vanishes at y = 1, where the transform stays.
+        """
         nz = len(self.elements)
         rcut = np.full((nz, nz), np.inf)
         for i, j in np.ndindex(nz, nz):
-            rcut[i, j] = min(_known_rcut(self.transform_of(i, j)), _known_rcut(self.envelope_of(i, j)))
+            envelope = self.envelope_of(i, j)
+            if envelope_argument(envelope) == "r":
+                rcut[i, j] = getattr(envelope, "rcut", np.inf)
+            elif not np.any(envelope(np.ones(1))):
+                rcut[i, j] = getattr(self.transform_of(i, j), "rcut", np.inf)
         return rcut
 
     def transform_of(self, zi: int, zj: int) -> Transform:
@@ -279,10 +286,6 @@ def _onehot(shape: tuple[int, ...], spec: Sequence[tuple[int, int]]) -> FloatArr
             raise ValueError(f"onehot weights of n = {n} need at least {q + 1} polynomials, got {shape[3]}")
         weights[:, z, k, q] = 1
     return weights
-
-
-def _known_rcut(part: object) -> float:
-    return float(getattr(part, "rcut", np.inf))
 
 
 def _derivative(part: object, argument: FloatArray) -> FloatArray:

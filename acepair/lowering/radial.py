@@ -43,7 +43,8 @@ def lower_radial(rembed: RadialEmbedding, rcuts: FloatArray, used: IntArray) -> 
     common["envelope"] = np.array([_envelope_parameters(rembed.envelope_of(*pair)) for pair in pairs], dtype=float)
     if isinstance(rembed.polynomials, SplineTable):
         splines = rembed.polynomials
-        if not np.isclose(splines.x0, -1) or not np.isclose(splines.x0 + splines.h * (splines.n_nodes - 1), 1):
+        ends = np.array([splines.x0, splines.x0 + splines.h * (splines.n_nodes - 1)])
+        if not np.allclose(ends, [-1, 1], rtol=0, atol=1e-13):
             raise ValueError(f"splines must span y from −1 to 1, got {splines!r}")
         table = spline_table(splines)[..., used].reshape(len(pairs), splines.n_nodes - 1, 4, len(used))
         return _distinct(table, len(rembed), used, lambda t: _table_plan(t, common))

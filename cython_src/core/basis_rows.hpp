@@ -110,7 +110,7 @@ ACEPAIR_FN void add_to_row(double *row, Vec v, int n) {
 
 /// Add gradients of functions [b, b + n), given as [function][component] over W edges; beyond n they are zero.
 ACEPAIR_FN void add_gradients(const GradientRows &to, int b, int n, const Vec (*g)[3]) {
-    Vec virial[3][3] = {};  // sums of D ⊗ g; symmetric, since every B is invariant under rotation
+    Vec virial[3][3] = {};  // sums of D ⊗ g
 #pragma GCC unroll 3
     for (int c = 0; c < 3; ++c) {
         alignas(64) double tile[W * W];  // [edge][function]
@@ -120,16 +120,13 @@ ACEPAIR_FN void add_gradients(const GradientRows &to, int b, int n, const Vec (*
             const Vec row = load(tile + e * W);
             total += row;
 #pragma GCC unroll 3
-            for (int a = 0; a <= c; ++a) virial[a][c] += to.D[a][e] * row;
+            for (int a = 0; a < 3; ++a) virial[a][c] += to.D[a][e] * row;
             if (to.centre) add_to_row(to.neighbor[e] + c * to.stride + b, -row, n);
             if (to.jacobian[0]) add_to_row(to.jacobian[e] + c * to.jacobian_stride + b, row, n);
         }
         if (to.centre) add_to_row(to.centre + c * to.stride + b, total, n);
     }
-    for (int c = 0; c < 9 && to.virial; ++c) {
-        const int a = c / 3 < c % 3 ? c / 3 : c % 3, d = c / 3 + c % 3 - a;
-        add_to_row(to.virial + c * to.stride + b, -virial[a][d], n);
-    }
+    for (int c = 0; c < 9 && to.virial; ++c) add_to_row(to.virial + c * to.stride + b, -virial[c / 3][c % 3], n);
 }
 
 template <int LMAX>

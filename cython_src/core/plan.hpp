@@ -8,7 +8,7 @@ namespace acepair {
 
 enum class TransformKind { agnesi = 0, affine = 1, count };
 
-/// y(r). Agnesi (acepair/basis/transforms.py): s = (r − rin) · inverse_width, x = 1/(1 + a s^q/(1 + s^(q−p))), y = −1 + scale (x − x_in).
+/// y(r). Agnesi (acepair/basis/transforms.py): s = (r − rin) · inverse_width, x = 1/(1 + a s^q/(1 + s^(q−p))), y = −1 + scale (x − x_in), at most 1.
 /// Affine: y = −1 + scale (r − rin).
 struct TransformParameters {
     double kind, p, q, a, rin, inverse_width, x_in, scale;

@@ -30,7 +30,9 @@ ACEPAIR_FN ValueSlope transform(const TransformParameters &t, Vec r) {
     const Vec inverse = 1 / (v + t.a * u);
     const Vec x = v * inverse;
     const Vec dx = t.a * (u * (q - p) * v_s - q * u_s * v) * inverse * inverse;  // zero inside rin if q > 1
-    return {t.scale * (x - t.x_in) - 1, select(beyond_rin, (t.scale * t.inverse_width) * dx, zero)};
+    const Vec y = t.scale * (x - t.x_in) - 1;
+    const Mask below_one = y < 1.0;  // beyond the transform's cutoff y stays at 1
+    return {select(below_one, y, broadcast(1)), select(beyond_rin & below_one, (t.scale * t.inverse_width) * dx, zero)};
 }
 
 /// Envelope and its derivative along r.

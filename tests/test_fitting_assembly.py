@@ -1,5 +1,6 @@
 """Rows of the design matrix, blocks, memory, threads, resumption, clusters."""
 
+import itertools
 import json
 import pickle
 from functools import cache
@@ -152,7 +153,7 @@ def test_interrupted_assembly_goes_on(tmp_path, monkeypatch, store):
     monkeypatch.setattr(ProblemClass, "fill", fill)
     with pytest.raises(Interruption):
         assemble(problem(), store=store, folder=tmp_path, threads=1)
-    assert json.loads((tmp_path / "state.json").read_text())["blocks_done"] == 2
+    assert json.loads((tmp_path / "state.json").read_text())["done"] == [0, 1]
     resumed = assemble(problem(), store=store, folder=tmp_path, threads=1)
     assert filled[3] == filled[2]
     assert_same_system(resumed, whole)
@@ -160,6 +161,22 @@ def test_interrupted_assembly_goes_on(tmp_path, monkeypatch, store):
     again = assemble(problem(), store=store, folder=tmp_path, threads=1)
     assert len(filled) == done
     assert_same_system(again, whole)
+
+
+def test_assembly_goes_on_with_other_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr("acepair.fitting.streaming.MAX_BLOCK", 60 * (acepair.length_basis(model()) + 1) * 8)
+    real, count = ProblemClass.fill, itertools.count()
+
+    def fill(self, block, *args, **keywords):
+        if next(count) == 4:
+            raise Interruption
+        real(self, block, *args, **keywords)
+
+    monkeypatch.setattr(ProblemClass, "fill", fill)
+    with pytest.raises(Interruption):
+        assemble(problem(), folder=tmp_path, threads=3)
+    for threads in (2, 1):
+        assert_same_system(assemble(problem(), folder=tmp_path, threads=threads), assemble(problem(), threads=1))
 
 
 def test_blocks_of_another_problem_are_not_used(tmp_path):

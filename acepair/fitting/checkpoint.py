@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from .system import IncrementalQR
 
 
 class Checkpoint:
-    """State of an assembly after some blocks: the triangle, or the matrix on disk.
+    """State of an assembly after some blocks: the triangles of its threads, or the matrix on disk.
 
     Parameters
     ----------
@@ -29,42 +30,49 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._state_file = self.folder / "state.json"
         self._state = self._read()
+        self._lock = threading.Lock()
 
     @property
-    def blocks_done(self) -> int:
-        """Number of blocks whose rows are kept."""
-        return int(self._state.get("blocks_done", 0))
+    def done(self) -> set[int]:
+        """Blocks whose rows are kept."""
+        return set(self._state.get("done", ()))
 
     def restore(self, n_columns: int) -> IncrementalQR:
         """Return the QR of the blocks that are done."""
-        if not self.blocks_done:
-            return IncrementalQR(n_columns)
-        triangle = np.load(self._triangle(self.blocks_done))
-        return IncrementalQR(n_columns, triangle, int(self._state["n_rows"]))
+        qr, done = IncrementalQR(n_columns), self._state.get("done", [])
+        for lane in self._state.get("lanes", {}).values():
+            qr.merge(np.load(self.folder / lane["file"]), lane["n_rows"])
+        self._state = {}
+        if done:
+            self._keep(0, done, qr)
+        return qr
 
-    def keep(self, blocks_done: int, qr: IncrementalQR) -> None:
-        """Keep the state after a block; a crash meanwhile leaves the one before."""
-        before = self.blocks_done
-        np.save(self._triangle(blocks_done), qr.triangle)
-        self._write({"blocks_done": blocks_done, "n_rows": qr.n_rows})
-        if before and before != blocks_done:
-            self._triangle(before).unlink(missing_ok=True)
+    def keep(self, lane: int, block: int, qr: IncrementalQR) -> None:
+        """Keep the QR of a thread after a block; a crash meanwhile leaves the one before."""
+        with self._lock:
+            self._keep(lane, [*self._state.get("done", []), block], qr)
 
-    def keep_rows(self, blocks_done: int, matrix: FloatArray) -> None:
+    def keep_rows(self, block: int, matrix: FloatArray) -> None:
         """Note that the rows of a block are in the matrix on disk."""
         matrix.flush()  # type: ignore[attr-defined]
-        self._write({"blocks_done": blocks_done})
+        self._write({"done": [*self._state.get("done", []), block]})
 
     def matrix(self, shape: tuple[int, int]) -> FloatArray:
         """Return the matrix on disk, with the rows of the blocks that are done."""
         path = self.folder / "rows.npy"
-        if self.blocks_done and path.exists():
+        if self.done and path.exists():
             return np.load(path, mmap_mode="r+")  # type: ignore[no-any-return]
         self._state = {}
         return np.lib.format.open_memmap(path, mode="w+", dtype=np.float64, shape=shape)
 
-    def _triangle(self, blocks_done: int) -> Path:
-        return self.folder / f"triangle-{blocks_done}.npy"
+    def _keep(self, lane: int, done: list[int], qr: IncrementalQR) -> None:
+        lanes = dict(self._state.get("lanes", {}))
+        before, file = lanes.get(str(lane)), f"triangle-{lane}-{len(done)}.npy"
+        np.save(self.folder / file, qr.triangle)
+        lanes[str(lane)] = {"file": file, "n_rows": qr.n_rows}
+        self._write({"done": done, "lanes": lanes})
+        if before is not None and before["file"] != file:
+            (self.folder / before["file"]).unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -22,7 +22,7 @@ from .system import IncrementalQR, LinearSystem
 Store = Literal["auto", "qr", "dense", "disk"]
 
 DEFAULT_MEMORY = "1GB"
-MAX_BLOCK = 32e6  #: bytes; larger blocks are no faster
+MIN_BLOCK, MAX_BLOCK = 1e6, 32e6  #: bytes; larger blocks are no faster
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
@@ -107,7 +107,7 @@ def _block_bytes(problem: Problem, budget: float, threads: int) -> float:
             f"configuration and {threads} threads, got {budget / 1e6:.0f} MB"
         )
     # enough blocks for the threads to end together, enough rows for a block to be worth its QR
-    wanted = min(MAX_BLOCK, max(n_rows * row / 16, 4 * triangle))
+    wanted = min(MAX_BLOCK, max(n_rows * row / 32, MIN_BLOCK))
     return max(min(wanted, (budget - fixed) / threads), largest)
 
 
@@ -128,18 +128,23 @@ def _matrix(problem: Problem, store: Store, budget: float, kept: Checkpoint | No
 
 
 class _Lane:
-    """What one thread of the reduction has: a buffer for a block and the triangle of its blocks."""
+    """One thread of the reduction: every n-th block, a buffer for one, and the triangle of those so far."""
 
-    def __init__(self, problem: Problem, n_rows: int, qr: IncrementalQR, bar: Progress) -> None:
-        self.problem, self.qr, self.bar = problem, qr, bar
-        self._buffer = np.empty(n_rows * (problem.n_columns + 1))
+    def __init__(
+        self, number: int, problem: Problem, blocks: list[tuple[int, Block]], qr: IncrementalQR, kept: Checkpoint | None
+    ) -> None:
+        self.number, self.problem, self.blocks, self.qr, self.kept = number, problem, blocks, qr, kept
 
-    def take(self, block: Block) -> None:
-        """Add the rows of a block to the triangle."""
-        shape = (block.n_rows, self.problem.n_columns + 1)
-        rows = self._buffer[: shape[0] * shape[1]].reshape(shape, order="F")
-        self.problem.fill(block, rows, done=self.bar)
-        self.qr.add(rows)
+    def run(self, bar: Progress) -> None:
+        """Add the rows of the blocks to the triangle."""
+        n_columns = self.problem.n_columns + 1
+        buffer = np.empty(max((block.n_rows for _, block in self.blocks), default=0) * n_columns)
+        for k, block in self.blocks:
+            rows = buffer[: block.n_rows * n_columns].reshape((block.n_rows, n_columns), order="F")
+            self.problem.fill(block, rows, done=bar)
+            self.qr.add(rows)
+            if self.kept is not None:
+                self.kept.keep(self.number, k, self.qr)
 
 
 def _reduce(
@@ -151,26 +156,24 @@ def _reduce(
     kept: Checkpoint | None,
 ) -> LinearSystem:
     """Return the triangle of all blocks, one block for each thread in memory at a time."""
-    blocks, size = problem.blocks(block_bytes), problem.n_columns + 1
-    done = 0 if kept is None else kept.blocks_done
-    for block in blocks[:done]:
-        _count(problem, block, bar)
-    longest, n_lanes = max(b.n_rows for b in blocks), min(threads, len(blocks))
-    started = [IncrementalQR(size) if k or kept is None else kept.restore(size) for k in range(n_lanes)]
-    lanes = [_Lane(problem, longest, qr, bar) for qr in started]
-    for begin in range(done, len(blocks), n_lanes):
-        batch = blocks[begin : begin + n_lanes]
-        list(map(_Lane.take, lanes, batch) if pool is None else pool.map(_Lane.take, lanes[: len(batch)], batch))
-        if kept is not None:
-            kept.keep(begin + len(batch), _merged(lanes))
+    numbered, size = list(enumerate(problem.blocks(block_bytes))), problem.n_columns + 1
+    done = set() if kept is None else kept.done
+    for k in done:
+        _count(problem, numbered[k][1], bar)
+    left = [(k, block) for k, block in numbered if k not in done]
+    first = IncrementalQR(size) if kept is None else kept.restore(size)
+    n_lanes = max(1, min(threads, len(left)))
+    lanes = [_Lane(k, problem, left[k::n_lanes], IncrementalQR(size) if k else first, kept) for k in range(n_lanes)]
+    if pool is None:
+        lanes[0].run(bar)
+    else:
+        list(pool.map(lambda lane: lane.run(bar), lanes))
     return _merged(lanes).system()
 
 
 def _merged(lanes: list[_Lane]) -> IncrementalQR:
-    """Return the QR of all that the lanes have taken; they keep theirs."""
-    if len(lanes) == 1:
-        return lanes[0].qr
-    total = IncrementalQR(len(lanes[0].qr.triangle), lanes[0].qr.triangle.copy(order="F"), lanes[0].qr.n_rows)
+    """Return the QR of all that the lanes have taken."""
+    total = lanes[0].qr
     for lane in lanes[1:]:
         total.merge(lane.qr.triangle, lane.qr.n_rows)
     return total
@@ -189,12 +192,12 @@ def _store(
     for k, block in enumerate(problem.blocks(block_bytes)):
         rows = matrix[begin : begin + block.n_rows]
         begin += block.n_rows
-        if kept is not None and k < kept.blocks_done:
+        if kept is not None and k in kept.done:
             _count(problem, block, bar)
         else:
             problem.fill(block, rows, pool, bar)
             if kept is not None:
-                kept.keep_rows(k + 1, matrix)
+                kept.keep_rows(k, matrix)
         qr.add(np.array(rows, order="F"))
     system = qr.system()
     system.A, system.y = matrix[:, :-1], matrix[:, -1]

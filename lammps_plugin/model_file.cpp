@@ -190,7 +190,7 @@ void check_transform(const Reader &file, const TransformParameters &t) {
 }
 
 void check_envelope(const Reader &file, const EnvelopeParameters &e) {
-    const bool known = is_integer(e.kind, 0) && e.kind <= double(EnvelopeKind::inverse_r);
+    const bool known = is_integer(e.kind, 0) && e.kind < double(EnvelopeKind::count);
     if (!known || !is_integer(e.p1, 0) || !is_integer(e.p2, 0)) file.refuse("envelope", "names an envelope that is not known");
 }
 
@@ -206,7 +206,7 @@ RadialPlan read_radial(const Reader &file, int64_t n_pairs) {
     static_assert(sizeof(TransformParameters) == 8 * sizeof(double) && sizeof(EnvelopeParameters) == 6 * sizeof(double));
     RadialPlan radial{};
     const int64_t n = radial.n_functions = file.scalar("n_functions", 1, max_int32);
-    radial.kind = BasisKind(file.scalar("kind", 0, int(BasisKind::table)));
+    radial.kind = BasisKind(file.scalar("kind", 0, int(BasisKind::count) - 1));
     radial.transform = reinterpret_cast<const TransformParameters *>(file.reals("transform", {n_pairs, 8}).data);
     radial.envelope = reinterpret_cast<const EnvelopeParameters *>(file.reals("envelope", {n_pairs, 6}).data);
     for (int64_t pair = 0; pair < n_pairs; ++pair) check_transform(file, radial.transform[pair]), check_envelope(file, radial.envelope[pair]);

@@ -142,6 +142,7 @@ def test_posterior_covariance():
 
 
 def test_active_set_path_finds_the_functions_there_are():
+    pytest.importorskip("sklearn")
     B = RNG.standard_normal((N, 30))
     theta = np.zeros(30)
     theta[[2, 7, 19]] = [3, -2, 1]

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._types import FloatArray
-
-PANEL = 32  #: columns LAPACK eliminates at a time
+from .lapack import update_triangle
 
 
 @dataclass(eq=False)
@@ -78,7 +77,9 @@ class IncrementalQR:
 
     def __init__(self, n_columns: int, triangle: FloatArray | None = None, n_rows: int = 0) -> None:
         shape = (n_columns, n_columns)
-        self.triangle = np.zeros(shape, order="F") if triangle is None else np.asfortranarray(triangle)
+        self.triangle = (
+            np.zeros(shape, order="F") if triangle is None else np.array(triangle, dtype=np.float64, order="F")
+        )
         if self.triangle.shape != shape:
             raise ValueError(f"triangle must have shape {shape}, got {self.triangle.shape}")
         self.n_rows = n_rows
@@ -87,13 +88,7 @@ class IncrementalQR:
         """Add rows (n, n_columns); an array in Fortran order is overwritten."""
         if not len(rows):
             return
-        from scipy.linalg import lapack
-
-        self.triangle, _, _, info = lapack.dtpqrt(
-            0, min(PANEL, len(self.triangle)), self.triangle, np.asfortranarray(rows), overwrite_a=1, overwrite_b=1
-        )
-        if info:
-            raise ArithmeticError(f"QR of a block failed (LAPACK dtpqrt: {info})")
+        update_triangle(self.triangle, np.asfortranarray(rows, dtype=np.float64))
         self.n_rows += len(rows)
 
     def merge(self, triangle: FloatArray, n_rows: int) -> None:

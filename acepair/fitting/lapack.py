@@ -1,0 +1,45 @@
+"""LAPACK's dtpqrt without Python's lock, which SciPy's own wrapper keeps: threads factor their blocks side by side."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .._types import FloatArray
+
+PANEL = 32  #: columns LAPACK eliminates at a time
+
+
+@cache
+def _routine() -> Callable[..., None]:
+    """Return the routine SciPy was built with, as it offers it to Cython."""
+    from scipy.linalg import cython_lapack
+
+    capsule: Any = cython_lapack.__pyx_capi__["dtpqrt"]
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    routine: Callable[..., None] = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 12)(address)
+    return routine
+
+
+def update_triangle(triangle: FloatArray, rows: FloatArray) -> None:
+    """Replace an upper triangle R (n, n) by that of R with `rows` (m, n) below; both in Fortran order, overwritten."""
+    n, m = len(triangle), len(rows)
+    panel = min(PANEL, n)
+    factors, work = np.empty((panel, n), order="F"), np.empty(panel * n)
+    info = ctypes.c_int(0)
+    sizes = {key: ctypes.byref(ctypes.c_int(value)) for key, value in {"m": m, "n": n, "l": 0, "nb": panel}.items()}
+    _routine()(
+        *(sizes["m"], sizes["n"], sizes["l"], sizes["nb"]),
+        *(triangle.ctypes.data, sizes["n"], rows.ctypes.data, sizes["m"], factors.ctypes.data, sizes["nb"]),
+        *(work.ctypes.data, ctypes.byref(info)),
+    )
+    if info.value:
+        raise ArithmeticError(f"QR of a block failed (LAPACK dtpqrt: {info.value})")

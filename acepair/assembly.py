@@ -23,7 +23,10 @@ LinearPotential = ETACEPotential | ETPairPotential
 
 
 class EnergyForcesVirialBasis(NamedTuple):
-    """Results of `energy_forces_virial_basis`: E = energy · θ, F = forces · θ, V = virial · θ."""
+    """Results of `energy_forces_virial_basis`: E = energy · θ, F = forces · θ, V = virial · θ.
+
+    Beside what has no linear parameters: one-body energies, ZBL, ASE calculators.
+    """
 
     energy: FloatArray  #: (L,) per unit of θ
     forces: FloatArray  #: (n_atoms, 3, L) 1/Å

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -74,7 +75,7 @@ class ACECalculator(Calculator):  # type: ignore[misc]
     Properties of ASE calculators in a stack are added to those of its potentials. A property which one of them lacks,
     such as `energies`, raises PropertyNotImplementedError.
 
-    To be used by one thread at a time.
+    Threads that share a calculator wait for each other: give each its own to gain time.
     """
 
     implemented_properties = _PROPERTIES
@@ -90,6 +91,7 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         dtype: str = "float64",
     ) -> None:
         self._name_of_model = os.fspath(model) if isinstance(model, str | os.PathLike) else type(model).__name__
+        self._lock = threading.RLock()
         self._model = _load(model) if isinstance(model, str | os.PathLike) else model
         self._state: _State | None = None
         self._own_results: dict[str, Any] = {}
@@ -123,13 +125,14 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         """
         if name not in self.implemented_properties:
             raise PropertyNotImplementedError(f"{name} property not implemented")
-        atoms = self._given_or_last(atoms)
-        if not allow_calculation and self.calculation_required(atoms, [name]):
-            return None
-        self._begin(atoms)
-        self._provide(name, atoms)
-        value = self.results[name]
-        return value.copy() if isinstance(value, np.ndarray) else value
+        with self._lock:
+            atoms = self._given_or_last(atoms)
+            if not allow_calculation and self.calculation_required(atoms, [name]):
+                return None
+            self._begin(atoms)
+            self._provide(name, atoms)
+            value = self.results[name]
+            return value.copy() if isinstance(value, np.ndarray) else value
 
     def calculate(
         self,
@@ -148,14 +151,15 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         system_changes : iterable of str
             Not used: what has changed is found out here.
         """
-        atoms = self._given_or_last(atoms)
-        self._begin(atoms)
-        for name in properties:
-            if name in self.implemented_properties:
-                try:
-                    self._provide(name, atoms)
-                except PropertyNotImplementedError:
-                    self.results.pop(name, None)
+        with self._lock:
+            atoms = self._given_or_last(atoms)
+            self._begin(atoms)
+            for name in properties:
+                if name in self.implemented_properties:
+                    try:
+                        self._provide(name, atoms)
+                    except PropertyNotImplementedError:
+                        self.results.pop(name, None)
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
         """Return what has changed since the last calculation, everything if parameters have.
@@ -291,10 +295,11 @@ class ACECalculator(Calculator):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Workspaces and neighbours stay behind: they are cheap to make again."""
-        return {key: value for key, value in self.__dict__.items() if key != "_evaluator"}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_evaluator", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._lock = threading.RLock()
         self._evaluator = self._make_evaluator(self.parameters)
 
     def _make_evaluator(self, parameters: dict[str, Any]) -> Evaluator:

@@ -48,6 +48,8 @@ def parse_elements(elements: Elements) -> tuple[str, ...]:
     ValueError
         For no element, an unknown one, or one given twice.
     """
+    if isinstance(elements, set | frozenset):
+        raise ValueError(f"elements must be in an order, which is that of the parameters; got a set: {elements}")
     items: Iterable[str | int] = (elements,) if isinstance(elements, str | int | np.integer) else elements
     symbols = tuple(symbol(item) for item in items)
     if not symbols:

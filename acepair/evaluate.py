@@ -268,6 +268,8 @@ def refuse_coincident_rows(pair: tuple[int, int], packed: FloatArray, neighbors:
 def _add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None:
     """Add an ASE calculator's energy, forces and virial, of which constraints are no part."""
     system = atoms.copy()
+    if virial and system.pbc.any():
+        system.cell = system.cell.complete()  # a volume is needed to take it out of the stress again
     system.calc = calculator
     out.energy += float(system.get_potential_energy(apply_constraint=False))
     if out.forces is None or out.virial is None:

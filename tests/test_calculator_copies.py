@@ -236,3 +236,15 @@ def test_nothing_is_kept_of_a_model_that_is_gone():
     del calc, stack, part
     gc.collect()
     assert [reference() for reference in references] == [None] * len(references)
+
+
+def test_threads_may_share_a_calculator():
+    calculator = ACECalculator(copper())
+    structures = [crystal(rattle=0.02 * k) for k in range(1, 25)]
+    expected = [acepair.forces(atoms, copper()) for atoms in structures]
+    for atoms in structures:
+        atoms.calc = calculator
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda atoms: atoms.get_forces(), structures))
+    for mine, theirs in zip(got, expected, strict=True):
+        assert_allclose(mine, theirs, rtol=0, atol=1e-11)

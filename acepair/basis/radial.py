@@ -107,6 +107,8 @@ class RadialEmbedding:
         array = read_only(weights)
         if array.shape != shape:
             raise ValueError(f"weights must be an array (NZ, NZ, n_nl, n_q) = {shape}, got {array.shape}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"weights must be finite, got {array[~np.isfinite(array)][0]}")
         return array
 
     def __len__(self) -> int:
@@ -189,7 +191,8 @@ class RadialEmbedding:
 
     def _factors(self, r: FloatArray, zi: int, zj: int) -> tuple[FloatArray, FloatArray, Literal["r", "y"]]:
         """y, the envelope and what the envelope is a function of, on edges of one species pair."""
-        y = np.asarray(self.transform_of(zi, zj)(r), dtype=np.float64)
+        r = _not_writable(r)  # a callable that works in place would change what comes after it
+        y = _not_writable(np.asarray(self.transform_of(zi, zj)(r), dtype=np.float64))
         envelope = self.envelope_of(zi, zj)
         argument = envelope_argument(envelope)
         value = np.asarray(envelope(r if argument == "r" else y), dtype=np.float64)
@@ -286,6 +289,12 @@ def _onehot(shape: tuple[int, ...], spec: Sequence[tuple[int, int]]) -> FloatArr
             raise ValueError(f"onehot weights of n = {n} need at least {q + 1} polynomials, got {shape[3]}")
         weights[:, z, k, q] = 1
     return weights
+
+
+def _not_writable(array: FloatArray) -> FloatArray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _derivative(part: object, argument: FloatArray) -> FloatArray:

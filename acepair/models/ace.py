@@ -55,7 +55,10 @@ class ETACE(Layer):
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class ETACEPotential(LayerPotential):
-    """Many-body model cut at `rcut`: a number or an array (NZ, NZ), in Å, species of the centre first."""
+    """Many-body model cut at `rcut`: a number or an array (NZ, NZ), in Å, species of the centre first.
+
+    Where the radial functions do not vanish at `rcut`, energies jump.
+    """
 
     layer: ETACE
     rcuts: FloatArray

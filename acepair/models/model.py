@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy.typing as npt
@@ -50,7 +51,7 @@ class ACEModel:
     readout: SelectLinear
     pair_rembed: RadialEmbedding | None
     pair_readout: SelectLinear | None
-    E0s: dict[str, float]
+    _E0s: dict[str, float]
     rcuts: FloatArray
     pair_rcuts: FloatArray
     zbl: ZBLPotential | None
@@ -84,7 +85,7 @@ class ACEModel:
             "readout": readout,
             "pair_rembed": pair_rembed,
             "pair_readout": pair_readout,
-            "E0s": _all_energies(elements, E0s),
+            "_E0s": _all_energies(elements, E0s),
             "rcuts": parse_rcuts(rcuts, len(elements)),
             "pair_rcuts": parse_rcuts(rcuts if pair_rcuts is None else pair_rcuts, len(elements)),
             "zbl": zbl,
@@ -97,8 +98,13 @@ class ACEModel:
         n_pair = len(self.pair_rembed) if self.pair_rembed is not None else 0
         return (
             f"ACEModel({', '.join(self.elements)}: {len(self.basis)} many-body and {n_pair} pair functions per "
-            f"species, rcut={self.rcut}, E0s={self.E0s}{', ZBL' if self.zbl else ''})"
+            f"species, rcut={self.rcut}, E0s={self._E0s}{', ZBL' if self.zbl else ''})"
         )
+
+    @property
+    def E0s(self) -> Mapping[str, float]:
+        """One-body energies (eV) by element, read-only."""
+        return MappingProxyType(self._E0s)
 
     @property
     def numbers(self) -> IntArray:

@@ -40,7 +40,10 @@ class ETPairModel(Layer):
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class ETPairPotential(LayerPotential):
-    """Pair model cut at `rcut`: a number or an array (NZ, NZ), in Å, species of the centre first."""
+    """Pair model cut at `rcut`: a number or an array (NZ, NZ), in Å, species of the centre first.
+
+    Where the radial functions do not vanish at `rcut`, energies jump.
+    """
 
     layer: ETPairModel
     rcuts: FloatArray

@@ -104,8 +104,6 @@ class ACECalculator(Calculator):  # type: ignore[misc]
     def __repr__(self) -> str:
         return f"ACECalculator({self.model!r})"
 
-    # ------------------------------------------------------------------------------------------------- properties
-
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
         """Return a property of a structure, calculated only if it is not known.
 
@@ -266,8 +264,6 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         self._own_results |= _results(done, atoms) | self._own_results
         if not self._ase_parts:
             self.results = self._own_results
-
-    # ------------------------------------------------------------------------------------------------- parameters
 
     def set(self, **kwargs: Any) -> dict[str, Any]:
         """Change `skin`, `threads`, `device` or `dtype`; return what has changed.

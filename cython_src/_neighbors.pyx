@@ -53,9 +53,6 @@ cdef inline const double *doubles(const double[:, ::1] x) noexcept nogil:
     return &x[0, 0] if x.shape[0] > 0 else NULL
 
 
-# ---- checks of a structure
-
-
 cdef Py_ssize_t row_not_finite(const double[:, ::1] x) noexcept nogil:
     cdef Py_ssize_t i
     cdef double sum_x = 0, sum_y = 0, sum_z = 0
@@ -107,9 +104,6 @@ def species_of(const int64_t[::1] numbers not None, const int32_t[::1] table not
             known = known and z >= 0
             species[i] = z
     return known
-
-
-# ---- search: its box, and from its pairs to rows
 
 
 def complete_cell(const double[:, ::1] cell not None, const unsigned char[::1] pbc not None):
@@ -185,9 +179,6 @@ def build_csr(
     return first_array, neighbor_array[:first[n_atoms]], owner_array, shift_array
 
 
-# ---- how long a list holds
-
-
 cdef class Reference:
     """The structure a list was made for. Keeps the arrays it is given: hand it copies."""
 
@@ -226,9 +217,6 @@ cdef class Reference:
         if n > 0 and memcmp(&numbers[0], &self._numbers[0], n * sizeof(int64_t)) != 0:
             return False
         return still_covers(self._cpp, doubles(positions), as_matrix(&cell[0, 0]), rcut, skin)
-
-
-# ---- use of a list
 
 
 def check_csr(

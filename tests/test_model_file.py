@@ -224,17 +224,6 @@ def test_suffix(tmp_path, name):
         acepair.save_model(small(), tmp_path / name)
 
 
-def test_numbers_that_are_not_finite(tmp_path):
-    embedding = small().layer.rembed
-    weights = np.full(embedding.weights.shape, np.nan)
-    radial = acepair.RadialEmbedding(
-        embedding.transform, embedding.envelope, embedding.polynomials, embedding.spec, "Si", weights=weights
-    )
-    layer = acepair.ETACE(radial, small().layer.yembed, small().layer.basis, small().layer.readout)
-    with pytest.raises(ValueError, match="rembed/weights must hold finite numbers, got nan"):
-        acepair.save_model(acepair.ETACEPotential(layer, 4.0), tmp_path / "model.acepair")
-
-
 def test_exponents_that_no_reader_accepts(tmp_path):
     radial = acepair.RadialEmbedding(
         acepair.AgnesiTransform(2, 2, 0.0, 2.0, 4.0),

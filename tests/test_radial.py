@@ -237,3 +237,19 @@ def test_bad_values_are_named(changes, error, message):
     weights = {"weights": values.pop("weights")} if "weights" in values else {}
     with pytest.raises(error, match=message):
         RadialEmbedding(*values.values(), **weights)
+
+
+def test_weights_must_be_finite():
+    weights = np.full((1, 1, 1, 2), np.nan)
+    with pytest.raises(ValueError, match="weights must be finite, got nan"):
+        RadialEmbedding(AgnesiTransform(2, 2, 0, 2, 4), PolyEnvelope2sX(), legendre(2), [(1, 0)], "Si", weights=weights)
+
+
+def test_callables_cannot_change_their_argument():
+    def shifted(r):
+        r -= 1
+        return r
+
+    rembed = RadialEmbedding(shifted, PolyEnvelope2sX(), legendre(2), [(1, 0)], "Si")
+    with pytest.raises(ValueError, match="read-only"):
+        rembed.evaluate(np.array([1.0, 2.0]), 0, 0)

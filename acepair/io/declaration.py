@@ -39,9 +39,6 @@ def many_body_bases(model: Model) -> list[SparseACEBasis]:
     return [potential.layer.basis for potential in potentials if isinstance(potential, ETACEPotential)]
 
 
-# ------------------------------------------------------------------------------------------------------ describing
-
-
 def describe(model: object) -> Dict:
     """Return the declaration of a model.
 
@@ -117,9 +114,6 @@ def _flat(rows: list[tuple[tuple[int, int], ...]]) -> Dict:
     """Rows of different lengths: all (n, l), and where each row begins."""
     nl = np.array([nl for row in rows for nl in row], dtype=np.int64).reshape(-1, 2)
     return {"first": np.cumsum([0, *map(len, rows)]), "nl": nl}
-
-
-# -------------------------------------------------------------------------------------------------------- building
 
 
 def build(data: Mapping[str, Any]) -> Model:

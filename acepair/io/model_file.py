@@ -120,9 +120,6 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"{path}: {error}") from error
 
 
-# --------------------------------------------------------------------------------------------------------- content
-
-
 def _encode(model: Model, provenance: Mapping[str, Any] | None) -> bytes:
     from ..models.convert import as_calculator
 

@@ -30,9 +30,6 @@ _RADIAL_ARRAYS = {
 }
 
 
-# --------------------------------------------------------------------------------------------------------- writing
-
-
 def plan_tensors(plans: Sequence[Plan], elements: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
     """Return the tensors of a model's plans by name.
 
@@ -78,9 +75,6 @@ def _of_radial(radial: RadialPlan, prefix: str) -> dict[str, npt.NDArray[Any]]:
     scalars = {"n_functions": radial.n_functions, "kind": int(radial.kind)}
     tensors: dict[str, npt.NDArray[Any]] = {prefix + name: int32(value) for name, value in scalars.items()}
     return tensors | {prefix + name: getattr(radial, name) for name in _RADIAL_ARRAYS[radial.kind]}
-
-
-# --------------------------------------------------------------------------------------------------------- reading
 
 
 def read_plans(tensors: Tensors, elements: Sequence[str]) -> tuple[Plan, ...]:

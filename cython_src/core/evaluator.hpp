@@ -180,7 +180,7 @@ ACEPAIR_FN Vec backward_runs(const Run *run, const Run *run_end, int l_, const V
     return slope;
 }
 
-// Runs of small l are unrolled; beyond, the general code serves.
+// Code for small l is unrolled; beyond, the general code (−1) serves.
 #define ACEPAIR_FOR_L(l, CALL) \
     switch (l) {               \
     case 0: CALL(0); break;    \

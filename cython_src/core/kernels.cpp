@@ -8,19 +8,6 @@
 namespace acepair::ACEPAIR_ISA {
 namespace {
 
-// Harmonics up to lmax 6 are unrolled; beyond, the general code serves.
-#define ACEPAIR_FOR_LMAX(lmax, CALL) \
-    switch (lmax) {                  \
-    case 0: CALL(0); break;          \
-    case 1: CALL(1); break;          \
-    case 2: CALL(2); break;          \
-    case 3: CALL(3); break;          \
-    case 4: CALL(4); break;          \
-    case 5: CALL(5); break;          \
-    case 6: CALL(6); break;          \
-    default: CALL(-1);               \
-    }
-
 int64_t workspace_bytes(const Plan &plan, int64_t max_neighbors) { return Workspace(plan, max_neighbors, nullptr).bytes(); }
 
 int64_t row_workspace_bytes(const Plan &plan, const RowPlan &rows, int64_t max_neighbors) {
@@ -31,7 +18,7 @@ void evaluate(const Plan &plan, const System &system, const CentreBlock &centres
               BlockResult &out) {
     Workspace work(plan, max_neighbors, static_cast<char *>(memory));
 #define ACEPAIR_EVALUATE(LMAX) evaluate_block<LMAX>(plan, system, centres, work, want_gradients, out)
-    ACEPAIR_FOR_LMAX(plan.lmax, ACEPAIR_EVALUATE)
+    ACEPAIR_FOR_L(plan.lmax, ACEPAIR_EVALUATE)
 #undef ACEPAIR_EVALUATE
 }
 

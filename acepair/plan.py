@@ -125,6 +125,25 @@ class RowPlan:
     jacobian_place: Int32Array
 
 
+def empty_plan(elements: tuple[str, ...]) -> Plan:
+    """Return a plan of energy zero."""
+    nz = len(elements)
+    return Plan(
+        elements=elements,
+        E0=np.zeros(nz),
+        rcut=np.zeros(nz * nz),
+        pair_terms=(),
+        lmax=-1,
+        spherical=False,
+        radial=None,
+        n_A=0,
+        run_first=np.zeros(1, dtype=np.int32),
+        runs=np.zeros((0, 2), dtype=np.int32),
+        dag=None,
+        coefficients=np.zeros((nz, 0)),
+    )
+
+
 def int32(values: npt.ArrayLike) -> Int32Array:
     """Return indices as the plan's integers, in C order.
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray, Int32Array, IntArray
 from ..elements import numbers_of, parse_elements
-from ..plan import TABLE_COLUMNS, BasisKind, Dag, EnvelopeKind, Plan, RadialPlan, TransformKind, int32
+from ..plan import TABLE_COLUMNS, BasisKind, Dag, EnvelopeKind, Plan, RadialPlan, TransformKind, empty_plan, int32
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -177,19 +177,12 @@ def _read_plan(file: _Reader, model_elements: tuple[str, ...]) -> Plan:
         )
     n_terms = file.scalar("n_pair_terms", 0, len(file.tensors))
     lmax = file.scalar("lmax", -1, MAX_LMAX)
-    plan = Plan(
-        elements=elements,
+    plan = replace(
+        empty_plan(elements),
         E0=file.floats("E0", nz),
         rcut=file.floats("rcut", n_pairs),
         pair_terms=tuple(_read_pair_term(file.under(f"pair/{t}/"), n_pairs) for t in range(n_terms)),
         lmax=lmax,
-        spherical=False,
-        radial=None,
-        n_A=0,
-        run_first=np.zeros(1, dtype=np.int32),
-        runs=np.zeros((0, 2), dtype=np.int32),
-        dag=None,
-        coefficients=np.zeros((nz, 0)),
     )
     return plan if lmax < 0 else _with_many_body(file, plan)
 

@@ -10,9 +10,9 @@ import numpy as np
 from .._types import FloatArray, IntArray
 from ..models.ace import ETACEPotential
 from ..models.pair import ETPairPotential
-from ..plan import Plan, RowPlan, int32
+from ..plan import Plan, RowPlan, empty_plan, int32
 from .dag import build_dag
-from .stack import ace_plan, empty_plan, pair_radial
+from .stack import ace_plan, pair_radial
 
 
 def lower_rows(potential: ETACEPotential | ETPairPotential) -> tuple[Plan, RowPlan]:

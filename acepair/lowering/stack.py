@@ -20,7 +20,7 @@ from ..models.onebody import ETOneBodyPotential
 from ..models.pair import ETPairModel, ETPairPotential
 from ..models.stacked import StackedCalculator
 from ..models.zbl import ZBLPotential
-from ..plan import Dag, Plan, RadialPlan
+from ..plan import Dag, Plan, RadialPlan, empty_plan
 from .dag import build_dag
 from .radial import LoweredRadial, contract, lower_radial, lower_zbl
 
@@ -42,25 +42,6 @@ def lower(calculator: Potential) -> tuple[Plan, ...]:
         else:
             plans.append(plan)
     return tuple(plans)
-
-
-def empty_plan(elements: tuple[str, ...]) -> Plan:
-    """Return a plan of energy zero."""
-    nz = len(elements)
-    return Plan(
-        elements=elements,
-        E0=np.zeros(nz),
-        rcut=np.zeros(nz * nz),
-        pair_terms=(),
-        lmax=-1,
-        spherical=False,
-        radial=None,
-        n_A=0,
-        run_first=np.zeros(1, dtype=np.int32),
-        runs=np.zeros((0, 2), dtype=np.int32),
-        dag=None,
-        coefficients=np.zeros((nz, 0)),
-    )
 
 
 def ace_plan(potential: ETACEPotential) -> Plan:

@@ -16,7 +16,7 @@ from .models.base import Potential
 from .models.convert import as_calculator
 from .models.stacked import StackedCalculator
 from .neighbors import NeighborCache
-from .structure import read_structure
+from .structure import MIN_INDEPENDENCE, read_structure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _PROPERTIES = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
 _WITH_GRADIENTS = {"forces", "stress", "stresses"}
 _DEVICES, _DTYPES = ("cpu",), ("float64",)
-_MIN_INDEPENDENCE = 1e-10  #: of three cell vectors: volume over the product of their lengths
 _ROW, _COLUMN = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]  #: of ASE's Voigt order xx, yy, zz, yz, xz, xy
 
 
@@ -351,7 +350,7 @@ def _volume(atoms: Atoms) -> float:
     a, b, c = atoms.cell.array.tolist()
     bc = b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]
     volume = abs(a[0] * bc[0] + a[1] * bc[1] + a[2] * bc[2])
-    return volume if volume > _MIN_INDEPENDENCE * math.hypot(*a) * math.hypot(*b) * math.hypot(*c) else 0.0
+    return volume if volume > MIN_INDEPENDENCE * math.hypot(*a) * math.hypot(*b) * math.hypot(*c) else 0.0
 
 
 def _voigt(name: str, value: Any) -> Any:

@@ -9,12 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _neighbors
-from ._types import FloatArray, IntArray
+from ._types import BoolArray, FloatArray, Int32Array, IntArray
 from .search import search_pairs
 from .structure import MIN_DISTANCE, check_arrays
-
-Int32Array = npt.NDArray[np.int32]
-BoolArray = npt.NDArray[np.bool_]
 
 
 class Edges(NamedTuple):

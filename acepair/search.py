@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from . import _neighbors
-from ._types import FloatArray, IntArray
-
-Int32Array = npt.NDArray[np.int32]
-BoolArray = npt.NDArray[np.bool_]
+from ._types import BoolArray, FloatArray, Int32Array, IntArray
 
 _MAX_REACH = 1e9  # cells and shifts are int32 in vesin
 _MAX_VISITS = 1e9  # pairs of cells of the grid; some seconds

@@ -13,7 +13,7 @@ from ._types import Elements, FloatArray, IntArray
 from .elements import numbers_of, parse_elements
 
 MIN_DISTANCE = 1e-6  #: Å; two atoms closer than this are at the same place
-_MIN_INDEPENDENCE = 1e-10  # of periodic vectors; rounding leaves about 1e-16 of a truly singular cell
+MIN_INDEPENDENCE = 1e-10  # of periodic vectors; rounding leaves about 1e-16 of a truly singular cell
 _FLOAT, _INT, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
 _CONVERTED_KINDS = {_FLOAT: "fiu", _INT: "iu", _BOOL: "biu"}
 _MAX_NUMBER = 255  # above any atomic number, so that the table of species stays small
@@ -103,7 +103,7 @@ def check_arrays(
     z = _as_array("numbers", numbers, _INT, (-1,))
     if len(z) != len(x):
         raise ValueError(f"numbers must have one entry per position, got {len(z)} for {len(x)} positions")
-    if not _neighbors.is_sound(x, h, periodic, _MIN_INDEPENDENCE):
+    if not _neighbors.is_sound(x, h, periodic, MIN_INDEPENDENCE):
         _refuse(x, h, periodic)
     return x, h, periodic, z
 

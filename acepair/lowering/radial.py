@@ -118,12 +118,10 @@ def tabulated(rembed: RadialEmbedding, rcuts: FloatArray) -> TabulatedRadialEmbe
 
 
 def _transform_parameters(transform: Any) -> list[float] | None:
-    """Row of TransformParameters; the kernels know integer powers with 1 ≤ p ≤ q."""
+    """Row of TransformParameters."""
     if type(transform) is not AgnesiTransform:  # a subclass may compute anything
         return None
     t = transform
-    if not (float(t.p).is_integer() and float(t.q).is_integer() and 1 <= t.p <= t.q):
-        return None
     scale = 2 / (t.x_rcut - t.x_rin)
     return [TransformKind.AGNESI, t.p, t.q, t.a, t.rin, 1 / (t.r0 - t.rin), t.x_rin, scale]
 

@@ -10,7 +10,7 @@ from .._types import FloatArray
 from ..basis.angular import AngularEmbedding
 from ..basis.many_body import SparseACEBasis
 from ..basis.radial import RadialEmbedding
-from .base import Layer, LayerPotential, check_readout, check_same_elements, parse_rcuts
+from .base import Layer, LayerPotential, check_readout, check_same_elements
 from .readout import SelectLinear
 
 
@@ -64,10 +64,7 @@ class ETACEPotential(LayerPotential):
     rcuts: FloatArray
 
     def __init__(self, layer: ETACE, rcut: npt.ArrayLike) -> None:
-        if not isinstance(layer, ETACE):
-            raise TypeError(f"layer must be an ETACE, got {type(layer).__name__}")
-        object.__setattr__(self, "layer", layer)
-        object.__setattr__(self, "rcuts", parse_rcuts(rcut, len(layer.elements)))
+        self._set(ETACE, layer, rcut)
 
 
 def _short(spec: tuple[tuple[int, int], ...]) -> str:

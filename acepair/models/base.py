@@ -73,6 +73,13 @@ class LayerPotential(Potential):
 
     layer: Any
 
+    def _set(self, kind: type[Layer], layer: Any, rcut: npt.ArrayLike) -> None:
+        """Fill the fields of a frozen subclass whose layers are of one kind."""
+        if not isinstance(layer, kind):
+            raise TypeError(f"layer must be an {kind.__name__}, got {type(layer).__name__}")
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "rcuts", parse_rcuts(rcut, len(layer.elements)))
+
     @property
     def elements(self) -> tuple[str, ...]:
         """Symbols of the elements; their order defines the species indices."""

@@ -15,7 +15,7 @@ from ..basis.angular import AngularEmbedding
 from ..basis.many_body import SparseACEBasis
 from ..basis.polynomials import jacobi, legendre
 from ..basis.radial import RadialEmbedding
-from ..basis.selection import Degree, TotalDegree, select_many_body
+from ..basis.selection import LEVEL_TOLERANCE, Degree, TotalDegree, select_many_body
 from ..basis.transforms import PolyEnvelope1sR, PolyEnvelope2sX
 from ..elements import parse_elements
 from .distances import Distances, bond_lengths, cutoffs, pair_table, radii
@@ -33,8 +33,6 @@ from .short_forms import (
     per_pair,
 )
 from .zbl import ZBLPotential
-
-LEVEL_TOLERANCE = 1e-9  #: a level is a sum of rounded quotients; a bound met up to this counts as met
 
 Energies = Mapping[str, float] | Mapping[int, float]
 Initial = Literal["glorot_normal", "onehot"] | npt.ArrayLike

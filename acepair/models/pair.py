@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray
 from ..basis.radial import RadialEmbedding
-from .base import Layer, LayerPotential, check_readout, check_same_elements, parse_rcuts
+from .base import Layer, LayerPotential, check_readout, check_same_elements
 from .readout import SelectLinear
 
 
@@ -49,7 +49,4 @@ class ETPairPotential(LayerPotential):
     rcuts: FloatArray
 
     def __init__(self, layer: ETPairModel, rcut: npt.ArrayLike) -> None:
-        if not isinstance(layer, ETPairModel):
-            raise TypeError(f"layer must be an ETPairModel, got {type(layer).__name__}")
-        object.__setattr__(self, "layer", layer)
-        object.__setattr__(self, "rcuts", parse_rcuts(rcut, len(layer.elements)))
+        self._set(ETPairModel, layer, rcut)

@@ -137,10 +137,11 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
     const int64_t column = int64_t(z_i) * rows.n_functions;
     BlockResult edges{};
     edges.edge_count = work.edge_count, edges.edge_neighbor = work.edge_neighbor;
+    Vec unused_energy = broadcast(0);
     for (int k = 0; k < centres.count; ++k) {
         const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, z_i, work.edges);
         if (coincident >= 0) out.coincident[0] = i, out.coincident[1] = coincident;
-        embed<LMAX>(plan, z_i, k, work, edges, k * work.max_blocks);
+        embed<LMAX>(plan, z_i, k, work, edges, k * work.max_blocks, unused_energy);
         pool(plan, z_i, k, work);
     }
     for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);

@@ -18,7 +18,7 @@ struct Edges {
 };
 
 /// Fill `edges` with the neighbours of atom i closer than the cutoffs; returns an atom that coincides with i, or −1.
-ACEPAIR_FN int32_t find_edges(const Plan &plan, const System &system, int32_t i, int z_i, const Edges &edges) {
+ACEPAIR_STAGE int32_t find_edges(const Plan &plan, const System &system, int32_t i, int z_i, const Edges &edges) {
     const double *centre = system.xyzs + 4 * int64_t(i);
     const int64_t begin = system.first[i], end = system.first[i + 1];
     const double *rcut = plan.rcut + z_i * plan.n_species;
@@ -42,7 +42,8 @@ ACEPAIR_FN int32_t find_edges(const Plan &plan, const System &system, int32_t i,
         const Vec d2 = x * x + y * y + z * z;
         const Mask inside = (d2 < rcut_max * rcut_max) & (s >= 0.0) & first_lanes(lanes);
         const Mask too_close = inside & (d2 < min_distance * min_distance);
-        for (int k = 0; k < W; ++k) coincident = too_close[k] ? j[k] : coincident;
+        if (any(too_close))
+            for (int k = 0; k < W; ++k) coincident = too_close[k] ? j[k] : coincident;
         store_selected(x_out + n, inside, x);
         store_selected(y_out + n, inside, y);
         store_selected(z_out + n, inside, z);

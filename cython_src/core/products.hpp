@@ -6,8 +6,9 @@
 
 namespace acepair::ACEPAIR_ISA {
 
-/// Σ_k c̃_k AA_k per lane. `node` holds A[0..n_A) on entry, all stored nodes on return; `node_adj[0..n_A)` becomes ∂E/∂A.
-ACEPAIR_FN Vec products_forward_adjoint(const Dag &dag, int n_A, int species, Vec *__restrict node, Vec *__restrict node_adj) {
+/// total += Σ_k c̃_k AA_k per lane. `node` holds A[0..n_A) on entry, all stored nodes on return; `node_adj[0..n_A)` becomes ∂E/∂A.
+ACEPAIR_STAGE void products_forward_adjoint(const Dag &dag, int n_A, int species, Vec *__restrict node, Vec *__restrict node_adj,
+                                            Vec &total) {
     const int n_nodes = n_A + dag.n_internal;
     const double *c = dag.coefficients + int64_t(species) * (n_nodes + dag.n_leaves);
     Vec energy = broadcast(0), energy_leaves = broadcast(0);
@@ -56,7 +57,7 @@ ACEPAIR_FN Vec products_forward_adjoint(const Dag &dag, int n_A, int species, Ve
         node_adj[p] += w * node_f;
         node_adj[f] += w * node_p;
     }
-    return energy + energy_leaves;
+    total += energy + energy_leaves;
 }
 
 }  // namespace acepair::ACEPAIR_ISA

@@ -82,12 +82,30 @@ ACEPAIR_FN void recurrence(const RadialPlan &radial, int n, ValueSlope y, ValueS
     use(1, value, slope);
     for (int k = 2; k < n; ++k) {
         factor = radial.A[k] * y.value + radial.B[k];
+        // what comes last in each sum decides how long the chain of dependent operations is: one multiply-add a step
         const Vec next = factor * value + radial.C[k] * previous;
-        const Vec next_slope = factor * slope + radial.C[k] * previous_slope + (radial.A[k] * y.slope) * value;
+        const Vec next_slope = factor * slope + (radial.C[k] * previous_slope + (radial.A[k] * y.slope) * value);
         previous = value, previous_slope = slope;
         value = next, slope = next_slope;
         use(k, value, slope);
     }
+}
+
+/// Σ_k w_k P_k(y) and its slope along y, by Clenshaw's recurrence (doi:10.1090/S0025-5718-1955-0071856-0).
+ACEPAIR_FN ValueSlope weighted_sum(const RadialPlan &radial, const double *w, Vec y) {
+    const int n = radial.n_polynomials;
+    const double *A = radial.A, *B = radial.B, *C = radial.C;
+    if (n == 1) return {broadcast(w[0] * A[0]), broadcast(0)};
+    Vec b1 = broadcast(w[n - 1]), b2 = broadcast(0), d1 = broadcast(0), d2 = broadcast(0);  // of k + 1 and k + 2, and slopes
+    for (int k = n - 2; k > 0; --k) {
+        const double c = k + 2 < n ? C[k + 2] : 0;
+        const Vec factor = A[k + 1] * y + B[k + 1];
+        const Vec b = factor * b1 + (c * b2 + w[k]), d = factor * d1 + (c * d2 + A[k + 1] * b1);
+        b2 = b1, d2 = d1, b1 = b, d1 = d;
+    }
+    const double c = n > 2 ? C[2] : 0;
+    const Vec factor = A[1] * y + B[1];  // P_0 = A_0, P_1 = factor
+    return {factor * b1 + A[0] * (c * b2 + w[0]), factor * d1 + (A[0] * c * d2 + A[1] * b1)};
 }
 
 /// R[k] = Σ_q weights[k][q] P[q] and dR[k] likewise, K functions at a time so that every weight serves two accumulators in
@@ -192,11 +210,15 @@ ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, Vec r, Vec 
             P[k] = value, dP[k] = slope;
         });
         const double *weights = radial.weights + int64_t(pair) * n * n_q;
-        constexpr int K = 5;
         int k = 0;
-        for (; k + K <= n; k += K) contract<K>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
-        for (; k < n; ++k) contract<1>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
-        return;
+        for (; k + 5 <= n; k += 5) contract<5>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
+        switch (n - k) {
+        case 4: return contract<4>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
+        case 3: return contract<3>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
+        case 2: return contract<2>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
+        case 1: return contract<1>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
+        default: return;
+        }
     }
     case BasisKind::table: table_values(radial, pair, y, env, reinterpret_cast<double *>(scratch), R, dR); return;
     case BasisKind::count: return;
@@ -210,12 +232,8 @@ ACEPAIR_FN ValueSlope pair_term(const RadialPlan &radial, int pair, Vec r, Vec i
     inside = inside & (r < radial.rcut[pair]);
     env.value = select(inside, env.value, broadcast(0)), env.slope = select(inside, env.slope, broadcast(0));
     if (radial.kind == BasisKind::table) return table_value(radial, pair, y, env);
-    const double *weights = radial.weights + int64_t(pair) * radial.n_polynomials;
-    ValueSlope total = {broadcast(0), broadcast(0)};
-    recurrence(radial, radial.n_polynomials, y, env, [&](int k, Vec value, Vec slope) __attribute__((always_inline)) {
-        total.value += weights[k] * value, total.slope += weights[k] * slope;
-    });
-    return total;
+    const ValueSlope sum = weighted_sum(radial, radial.weights + int64_t(pair) * radial.n_polynomials, y.value);
+    return {sum.value * env.value, sum.slope * y.slope * env.value + sum.value * env.slope};
 }
 
 }  // namespace acepair::ACEPAIR_ISA

@@ -16,8 +16,10 @@
 #error "compile with -DACEPAIR_ISA=<name>: every instruction set gets a namespace of its own"
 #endif
 
-// Everything is inlined into the entry points, so that no symbol compiled for one instruction set can be chosen for another.
+// Nothing in here is visible to the linker, so that no symbol compiled for one instruction set can be chosen for another.
 #define ACEPAIR_FN static inline __attribute__((always_inline))
+// A stage of the calculation: a function of its own, whose inner loops have all the registers to themselves.
+#define ACEPAIR_STAGE static __attribute__((noinline))
 
 namespace acepair::ACEPAIR_ISA {
 
@@ -59,6 +61,16 @@ ACEPAIR_FN Vec sqrt(Vec v) {
 }
 
 ACEPAIR_FN Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
+
+ACEPAIR_FN bool any(Mask m) {
+#if defined(__AVX512F__)
+    return _mm512_movepi64_mask(reinterpret_cast<__m512i>(m));
+#elif defined(__AVX2__)
+    return _mm256_movemask_pd(reinterpret_cast<__m256d>(m));
+#else
+    return m[0] | m[1];
+#endif
+}
 
 /// Lanes 0..n−1 are true.
 ACEPAIR_FN Mask first_lanes(int n) {

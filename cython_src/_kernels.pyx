@@ -4,6 +4,7 @@ import os
 
 from libc.stdint cimport int32_t, int64_t
 from libcpp cimport bool as cbool
+from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
 
 
@@ -17,10 +18,10 @@ cdef extern from "core/plan.hpp" namespace "acepair" nogil:
     cdef enum class BasisKind:
         recurrence, series, table, count
 
-    cdef struct TransformParameters:
+    cdef cppclass TransformParameters:
         pass
 
-    cdef struct EnvelopeParameters:
+    cdef cppclass EnvelopeParameters:
         pass
 
     cdef cppclass RadialPlan:
@@ -96,12 +97,25 @@ cdef extern from "core/rows.hpp" namespace "acepair" nogil:
 
 
 cdef extern from "core/kernels.hpp" namespace "acepair" nogil:
+    cdef cppclass SingleKernels "acepair::KernelsOf<float>":
+        pass
+
     cdef cppclass Kernels:
         const char *isa
         int32_t width
+        const SingleKernels *single
 
     const Kernels *const *available_kernels()
     const Kernels *select_kernels(const char *isa)
+
+
+cdef extern from "single_plan.hpp" namespace "acepair" nogil:
+    cdef cppclass RoundedPlan "acepair::PlanOf<float>":
+        pass
+
+    cdef cppclass SinglePlan:
+        RoundedPlan plan
+        SinglePlan(const PlanStruct &) except +
 
 
 cdef extern from "evaluate.hpp" namespace "acepair" nogil:
@@ -119,6 +133,9 @@ cdef extern from "evaluate.hpp" namespace "acepair" nogil:
     vector[double] make_harmonics_constants(int lmax)
     void c_evaluate "acepair::evaluate"(
         const Kernels &, const PlanStruct &, const System &, const int32_t *, const int64_t *, int, MemoryStruct &, Outputs &
+    ) except +
+    void c_evaluate_single "acepair::evaluate"(
+        const SingleKernels &, const RoundedPlan &, const System &, const int32_t *, const int64_t *, int, MemoryStruct &, Outputs &
     ) except +
     void c_basis_rows "acepair::basis_rows"(
         const Kernels &, const PlanStruct &, const RowPlanStruct &, const System &, const int32_t *, const int64_t *, int,
@@ -230,6 +247,7 @@ cdef class Plan:
     cdef vector[RadialPlan] pair_terms
     cdef vector[double] harmonics
     cdef object arrays
+    cdef unique_ptr[SinglePlan] single
 
     def __init__(self, *, const double[::1] E0 not None, const double[::1] rcut not None, pair_terms, int lmax, bint spherical,
                  Radial radial, int n_A, const int32_t[::1] run_first not None, const int32_t[:, ::1] runs not None,
@@ -300,7 +318,7 @@ cdef (int, int) no_pair = (-1, -1)
 def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xyzs not None, const int64_t[::1] first not None,
              const int32_t[::1] neighbor not None, const int32_t[::1] centres not None, const int64_t[::1] species_first not None,
              double[::1] site_energies not None, double[:, ::1] forces, double[::1] virial, double[:, ::1] site_virials,
-             double[:, ::1] edge_gradients, int n_threads):
+             double[:, ::1] edge_gradients, int n_threads, bint single=False):
     """Add a plan's energies (eV), forces (eV/Å) and virials (eV) to the outputs; arguments are validated by the caller.
 
     Parameters
@@ -325,6 +343,8 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     edge_gradients : (n_edges, 3) or None
         ∂E_i/∂D; overwritten for edges inside the cutoff.
     n_threads : int
+    single : bool
+        Compute in single precision: about 1e-6 of the largest force. Distances and sums over atoms are in double precision still.
 
     Returns
     -------
@@ -344,6 +364,12 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     out.virial = &virial[0] if virial is not None else NULL
     out.site_virials = &site_virials[0, 0] if site_virials is not None else NULL
     out.edge_gradients = &edge_gradients[0, 0] if edge_gradients is not None and edge_gradients.shape[0] else NULL
+    if single:
+        if not plan.single:
+            plan.single.reset(new SinglePlan(plan.c))
+        with nogil:
+            c_evaluate_single(kernels[0].single[0], plan.single.get().plan, system, &centres[0], &species_first[0], n_threads, memory.c, out)
+        return out.coincident[0], out.coincident[1]
     with nogil:
         c_evaluate(kernels[0], plan.c, system, &centres[0], &species_first[0], n_threads, memory.c, out)
     return out.coincident[0], out.coincident[1]

@@ -87,53 +87,55 @@ struct Outputs {
 struct Memory {
     Buffer workspace, slots;
     std::vector<CentreBlock> blocks;
-    std::vector<BlockResult> results;
 };
 
 /// Where the results of one block of centres wait to be added.
-class Slots {
+template <class Real> class SlotsOf {
 public:
-    Slots(Memory &memory, int64_t n_slots, int width, int64_t max_edge_blocks, bool with_vectors)
-        : W(width), edge_blocks(max_edge_blocks), results(memory.results) {
+    SlotsOf(Memory &memory, int64_t n_slots, int width, int64_t max_edge_blocks, bool with_vectors)
+        : W(width), edge_blocks(max_edge_blocks) {
         layout(nullptr, with_vectors);
         const int64_t bytes = used;
         char *base = memory.slots.reserve(bytes * n_slots);
-        results.clear();
         for (int64_t slot = 0; slot < n_slots; ++slot) results.push_back(layout(base + slot * bytes, with_vectors));
     }
-    BlockResult &operator[](int64_t slot) { return results[slot]; }
+    BlockResultOf<Real> &operator[](int64_t slot) { return results[slot]; }
 
 private:
     int W;
     int64_t edge_blocks, used = 0;
-    std::vector<BlockResult> &results;
+    std::vector<BlockResultOf<Real>> results;
 
     template <class T> T *take(char *base, int64_t n) {
         const int64_t at = used;
         used += (n * int64_t(sizeof(T)) + 63) / 64 * 64;
         return base ? reinterpret_cast<T *>(base + at) : nullptr;  // without memory only sizes count
     }
-    BlockResult layout(char *base, bool with_vectors) {
+    BlockResultOf<Real> layout(char *base, bool with_vectors) {
         used = 0;
-        BlockResult r{};
+        BlockResultOf<Real> r{};
         r.site_energy = take<double>(base, W), r.virial = take<double>(base, 9);
         r.n_edge_blocks = take<int32_t>(base, W), r.edge_count = take<int32_t>(base, edge_blocks);
-        r.edge_neighbor = take<int32_t>(base, edge_blocks * W), r.gradient = take<double>(base, edge_blocks * 3 * W);
-        r.vector = with_vectors ? take<double>(base, edge_blocks * 3 * W) : nullptr;
+        r.edge_neighbor = take<int32_t>(base, edge_blocks * W), r.gradient = take<Real>(base, edge_blocks * 3 * W);
+        r.vector = with_vectors ? take<Real>(base, edge_blocks * 3 * W) : nullptr;
         return r;
     }
 };
 
-inline void add_site_virials(int W, const CentreBlock &centres, const BlockResult &result, double *site_virials) {
+using Slots = SlotsOf<double>;
+
+template <class Real>
+void add_site_virials(int W, const CentreBlock &centres, const BlockResultOf<Real> &result, double *site_virials) {
     for (int64_t k = 0, b = 0; k < centres.count; ++k)
         for (int64_t end = b + result.n_edge_blocks[k]; b < end; ++b)
             for (int e = 0; e < result.edge_count[b]; ++e)
                 for (int c = 0; c < 9; ++c)
                     site_virials[9 * int64_t(result.edge_neighbor[b * W + e]) + c] -=
-                        result.vector[(3 * b + c / 3) * W + e] * result.gradient[(3 * b + c % 3) * W + e];
+                        double(result.vector[(3 * b + c / 3) * W + e]) * result.gradient[(3 * b + c % 3) * W + e];
 }
 
-inline void write_edge_gradients(int W, const System &system, const CentreBlock &centres, const BlockResult &result, double *gradients) {
+template <class Real>
+void write_edge_gradients(int W, const System &system, const CentreBlock &centres, const BlockResultOf<Real> &result, double *gradients) {
     for (int64_t k = 0, b = 0; k < centres.count; ++k) {
         const int64_t first = system.first[centres.centre[k]];
         for (int64_t end = b + result.n_edge_blocks[k]; b < end; ++b)
@@ -165,8 +167,9 @@ inline int useful_threads(int n_threads, int64_t n_blocks) {
     return int(std::max<int64_t>(1, std::min<int64_t>(n_threads, n_blocks / min_blocks_per_thread)));
 }
 
-inline void evaluate(const Kernels &kernels, const Plan &plan, const System &system, const int32_t *centres, const int64_t *species_first,
-                     int n_threads, Memory &memory, Outputs &out) {
+template <class Real>
+void evaluate(const KernelsOf<Real> &kernels, const PlanOf<Real> &plan, const System &system, const int32_t *centres,
+              const int64_t *species_first, int n_threads, Memory &memory, Outputs &out) {
     const int W = kernels.width;
     const std::vector<CentreBlock> &blocks = memory.blocks;
     make_centre_blocks(centres, species_first, plan.n_species, W, memory.blocks);
@@ -179,7 +182,7 @@ inline void evaluate(const Kernels &kernels, const Plan &plan, const System &sys
     list_extent(system, blocks, longest_block, longest);
     const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 32 * n_threads);
     const int64_t max_edge_blocks = longest_block / W + W * plan.n_species;
-    Slots slots(memory, n_slots, W, max_edge_blocks, out.site_virials != nullptr);
+    SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks, out.site_virials != nullptr);
     const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);
 
@@ -191,7 +194,7 @@ inline void evaluate(const Kernels &kernels, const Plan &plan, const System &sys
             kernels.evaluate(plan, system, blocks[task], longest, workspace + work_bytes * thread, want_gradients, slots[slot]);
         },
         [&](int64_t slot) {
-            const BlockResult &result = slots[slot];
+            const BlockResultOf<Real> &result = slots[slot];
             const CentreBlock &block = blocks[retired++];
             for (int k = 0; k < block.count; ++k) out.site_energies[block.centre[k]] += result.site_energy[k];
             if (result.coincident[0] >= 0) std::memcpy(out.coincident, result.coincident, sizeof out.coincident);

@@ -115,7 +115,10 @@ def _compile(folder: Path, source: Path, lammps: Lammps, mpi_include: Path | Non
         objects[folder / f"{name}.o"] = [*style, str(plugin / name)]
     objects[folder / "dispatch.o"] = [str(core / "dispatch.cpp")]
     for isa, flag in _ISAS.get(platform.machine(), {"baseline": "-O3"}).items():
-        objects[folder / f"{isa}.o"] = [*_KERNELS, flag, f"-DACEPAIR_ISA={isa}", str(core / "kernels.cpp")]
+        kernels, single = [*_KERNELS, flag, f"-DACEPAIR_ISA={isa}"], f"-DACEPAIR_ISA={isa}_single"
+        objects[folder / f"{isa}.o"] = [*kernels, str(core / "kernels.cpp")]
+        objects[folder / f"{isa}_rows.o"] = [*kernels, str(core / "row_kernels.cpp")]
+        objects[folder / f"{isa}_single.o"] = [*_KERNELS, flag, single, "-DACEPAIR_REAL=float", str(core / "kernels.cpp")]
     compiler = _compiler()
     commands = [[*compiler, *_COMMON, *arguments, "-c", "-o", str(path)] for path, arguments in objects.items()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -3,33 +3,40 @@
 
 #include "kernels.hpp"
 
+#define ACEPAIR_DECLARE(isa)                                                        \
+    namespace isa { extern const KernelsOf<double> kernels; extern const RowKernels row_kernels; } \
+    namespace isa##_single { extern const KernelsOf<float> kernels; }
+#define ACEPAIR_TABLE(isa) Kernels{isa::kernels, isa::row_kernels, &isa##_single::kernels}
+
 namespace acepair {
 
 #if defined(__x86_64__)
-namespace avx512 { extern const Kernels kernels; }
-namespace avx2 { extern const Kernels kernels; }
+ACEPAIR_DECLARE(avx512)
+ACEPAIR_DECLARE(avx2)
 #endif
 #if defined(__aarch64__)
-namespace aarch64 { extern const Kernels kernels; }
-namespace fallback = aarch64;
+ACEPAIR_DECLARE(aarch64)
+#define ACEPAIR_FALLBACK ACEPAIR_TABLE(aarch64)
 #else
-namespace baseline { extern const Kernels kernels; }
-namespace fallback = baseline;
+ACEPAIR_DECLARE(baseline)
+#define ACEPAIR_FALLBACK ACEPAIR_TABLE(baseline)
 #endif
 
 namespace {
 
 struct Available {
-    const Kernels *tables[4] = {};
+    Kernels tables[3];
+    const Kernels *list[4] = {};
 
     Available() {
-        const Kernels **next = tables;
+        Kernels *next = tables;
 #if defined(__x86_64__)
         __builtin_cpu_init();
-        if (__builtin_cpu_supports("x86-64-v4")) *next++ = &avx512::kernels;
-        if (__builtin_cpu_supports("x86-64-v3")) *next++ = &avx2::kernels;
+        if (__builtin_cpu_supports("x86-64-v4")) *next++ = ACEPAIR_TABLE(avx512);
+        if (__builtin_cpu_supports("x86-64-v3")) *next++ = ACEPAIR_TABLE(avx2);
 #endif
-        *next++ = &fallback::kernels;
+        *next++ = ACEPAIR_FALLBACK;
+        for (const Kernels *table = tables; table != next; ++table) list[table - tables] = table;
     }
 };
 
@@ -37,7 +44,7 @@ struct Available {
 
 const Kernels *const *available_kernels() {
     static const Available available;
-    return available.tables;
+    return available.list;
 }
 
 const Kernels *select_kernels(const char *isa) {

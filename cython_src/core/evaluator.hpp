@@ -3,11 +3,9 @@
 
 #include "edges.hpp"
 #include "harmonics.hpp"
-#include "plan.hpp"
+#include "precision.hpp"
 #include "products.hpp"
 #include "radial.hpp"
-#include "simd.hpp"
-#include "system.hpp"
 
 namespace acepair::ACEPAIR_ISA {
 
@@ -19,7 +17,7 @@ struct EdgeBlockLayout {
 
     explicit EdgeBlockLayout(const Plan &plan) {
         const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
-        const int64_t n_R = plan.lmax < 0 ? 0 : round_up(plan.radial.n_functions, 8);  // tables write whole columns
+        const int64_t n_R = plan.lmax < 0 ? 0 : round_up(plan.radial.n_functions, W > 8 ? W : 8);  // tables write whole columns
         R = Y + n_Y, dR = R + n_R, size = dR + n_R;
     }
 };
@@ -33,7 +31,7 @@ struct Workspace {
     int32_t *block_species; ///< (W, max_blocks)
     int32_t n_blocks[W];
     Vec *A_lanes;           ///< (n_A rounded up,) sums of an atom, still over lanes of edges
-    double *A_atoms;        ///< (W, n_A rounded up): also the adjoint on the way back
+    Real *A_atoms;          ///< (W, n_A rounded up): also the adjoint on the way back
     Vec *node, *node_adj;   ///< (n_A rounded up + n_internal,) lanes are atoms
     Vec *scratch, *Y_adj;
 
@@ -41,16 +39,13 @@ struct Workspace {
         const int64_t n_z = plan.n_species, n_A = round_up(plan.n_A, W);
         edges.capacity = round_up(max_neighbors, W) + W;
         max_blocks = edges.capacity / W + n_z;
-        edges.x = take<double>(n_z * edges.capacity), edges.y = take<double>(n_z * edges.capacity);
-        edges.z = take<double>(n_z * edges.capacity), edges.j = take<int32_t>(n_z * edges.capacity);
+        edges.x = take<Real>(n_z * edges.capacity), edges.y = take<Real>(n_z * edges.capacity);
+        edges.z = take<Real>(n_z * edges.capacity), edges.j = take<int32_t>(n_z * edges.capacity);
         edges.count = take<int32_t>(n_z);
-        edges.x_all = take<double>(edges.capacity), edges.y_all = take<double>(edges.capacity);
-        edges.z_all = take<double>(edges.capacity), edges.s_all = take<double>(edges.capacity);
-        edges.j_all = take<int32_t>(edges.capacity);
         edge_blocks = take<Vec>(W * max_blocks * layout.size);
         block_species = take<int32_t>(W * max_blocks);
         A_lanes = take<Vec>(n_A);
-        A_atoms = take<double>(W * n_A);
+        A_atoms = take<Real>(W * n_A);
         node = take<Vec>(n_A + plan.dag.n_internal), node_adj = take<Vec>(n_A + plan.dag.n_internal);
         const int64_t n_q = plan.radial.n_polynomials;
         scratch = take<Vec>(2 * (n_q > W ? n_q : W));
@@ -175,7 +170,7 @@ template <int L>
 ACEPAIR_FN void pool_runs(const Run *run, const Run *run_end, int l, const Vec *block, int64_t n_blocks, const EdgeBlockLayout &at,
                           Vec *__restrict A_lanes) {
     if constexpr (L >= 0) {
-        constexpr int accumulators = W == 8 ? 20 : 12, fit = accumulators / (2 * L + 1), N = fit > 4 ? 4 : fit > 1 ? fit : 1;
+        constexpr int accumulators = register_bytes == 64 ? 20 : 12, fit = accumulators / (2 * L + 1), N = fit > 4 ? 4 : fit > 1 ? fit : 1;
         for (; run_end - run >= N; run += N) pool_some<L, N>(run, block, n_blocks, at, A_lanes);
         for (; run != run_end; ++run) pool_some<L, 1>(run, block, n_blocks, at, A_lanes);
     } else {
@@ -191,7 +186,7 @@ ACEPAIR_FN void pool_runs(const Run *run, const Run *run_end, int l, const Vec *
 /// Σ_n dR_nl/dr Σ_m w_nlm Y_lm.
 template <int L, int N>
 ACEPAIR_FN void backward_runs(const Run *run, const Run *run_end, int l_, const Vec *__restrict block, const EdgeBlockLayout &at,
-                              const double *__restrict A_adj, Vec *__restrict Y_adj, int64_t stride, Vec *slope) {
+                              const Real *__restrict A_adj, Vec *__restrict Y_adj, int64_t stride, Vec *slope) {
     const int l = L >= 0 ? L : l_;
     const Vec *Y = block + at.Y + l * l;
     Y_adj += l * l;
@@ -206,7 +201,7 @@ ACEPAIR_FN void backward_runs(const Run *run, const Run *run_end, int l_, const 
         const Vec *const R_all = block + at.R;
         const int64_t to_slope = at.dR - at.R;
         for (; run != run_end; ++run) {
-            const double *w = A_adj + run->first;
+            const Real *w = A_adj + run->first;
             const Vec *R_run = R_all + run->function;
             Vec R[N], t[N];
 #pragma GCC unroll 2
@@ -284,7 +279,7 @@ ACEPAIR_FN void backward_blocks(const Plan &plan, int z_i, int k, int64_t b, Wor
     const EdgeBlockLayout &at = work.layout;
     const HarmonicsConstants constants(plan.harmonics, plan.lmax);
     const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
-    const double *A_adj = work.A_atoms + k * round_up(plan.n_A, W);
+    const Real *A_adj = work.A_atoms + k * round_up(plan.n_A, W);
     const Vec *block = work.block(k, b);
     Vec slopes[N];
     for (int n = 0; n < N; ++n) slopes[n] = block[n * at.size + at.pair_slope];
@@ -314,10 +309,10 @@ ACEPAIR_FN void backward_blocks(const Plan &plan, int z_i, int k, int64_t b, Wor
         gx = select(inside, gx + along * x, broadcast(0));
         gy = select(inside, gy + along * y, broadcast(0));
         gz = select(inside, gz + along * z, broadcast(0));
-        double *gradient = out.gradient + (first_out + b) * 3 * W;
+        Real *gradient = out.gradient + (first_out + b) * 3 * W;
         store(gradient, gx), store(gradient + W, gy), store(gradient + 2 * W, gz);
         if (out.vector) {
-            double *vector = out.vector + (first_out + b) * 3 * W;
+            Real *vector = out.vector + (first_out + b) * 3 * W;
             store(vector, x), store(vector + W, y), store(vector + 2 * W, z);
         }
         virial[0] -= x * gx, virial[1] -= x * gy, virial[2] -= x * gz;
@@ -359,17 +354,17 @@ void evaluate_block(const Plan &plan, const System &system, const CentreBlock &c
         if (plan.lmax >= 0) pool(plan, z_i, k, work);
     }
 
-    Vec energy = sums_over_lanes(pair_energy) + plan.E0[z_i];
+    Vec energy = sums_over_lanes(pair_energy);
     if (plan.lmax >= 0) {
         for (int64_t a = 0; a < n_A; a += W)  // lanes of unused places hold stale numbers, which nothing reads
-            transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
+            transpose(work.A_atoms + a, n_A, reinterpret_cast<Real *>(work.node + a), W);
         products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
     }
-    store(out.site_energy, energy);
+    store_wide(out.site_energy, energy, plan.E0[z_i]);
     if (!want_gradients) return;
 
     for (int64_t a = 0; a < n_A && plan.lmax >= 0; a += W)
-        transpose(reinterpret_cast<double *>(work.node_adj + a), W, work.A_atoms + a, n_A);
+        transpose(reinterpret_cast<Real *>(work.node_adj + a), W, work.A_atoms + a, n_A);
     Vec virial[9];
     for (Vec &v : virial) v = broadcast(0);
     for (int k = 0; k < centres.count; ++k) backward<LMAX>(plan, z_i, k, work, out, first_out[k], virial);

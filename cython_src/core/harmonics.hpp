@@ -12,10 +12,10 @@ namespace acepair::ACEPAIR_ISA {
 
 /// Constants by (l, m ≥ 0), index l(l+1)/2 + m: five arrays of n_constants(lmax) each, made by make_harmonics_constants.
 struct HarmonicsConstants {
-    const double *a, *b;             ///< Q_lm = a z Q_{l−1,m} − b r² Q_{l−2,m}; a alone for m = l − 1; Q_ll = a
-    const double *raise, *lower, *along;  ///< of ∇Y_lm: weights of Y_{l−1,m−1}, Y_{l−1,m+1} (x, y) and Y_{l−1,m} (z)
+    const Real *a, *b;               ///< Q_lm = a z Q_{l−1,m} − b r² Q_{l−2,m}; a alone for m = l − 1; Q_ll = a
+    const Real *raise, *lower, *along;  ///< of ∇Y_lm: weights of Y_{l−1,m−1}, Y_{l−1,m+1} (x, y) and Y_{l−1,m} (z)
 
-    HarmonicsConstants(const double *p, int lmax) {
+    HarmonicsConstants(const Real *p, int lmax) {
         const int n = (lmax + 1) * (lmax + 2) / 2;
         a = p, b = p + n, raise = p + 2 * n, lower = p + 3 * n, along = p + 4 * n;
     }
@@ -81,7 +81,7 @@ ACEPAIR_FN void harmonics_gradients(const HarmonicsConstants &k, int lmax, const
         const auto sine = [&](int m) { return m > 0 && m < l ? v[-m] : zero; };
         for (int m = 0; m <= l; ++m) {
             const int lm = l * (l + 1) / 2 + m;
-            const double raise = m ? k.raise[lm] : 0, lower = k.lower[lm], along = k.along[lm];
+            const Real raise = m ? k.raise[lm] : 0, lower = k.lower[lm], along = k.along[lm];
             const Vec c_raised = m ? raise * cosine(m - 1) : zero, c_lowered = lower * cosine(m + 1);
             const Vec s_raised = m ? raise * sine(m - 1) : zero, s_lowered = lower * sine(m + 1);
             d[m][0] = c_raised - c_lowered, d[m][1] = -s_raised - s_lowered, d[m][2] = along * cosine(m);

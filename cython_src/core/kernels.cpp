@@ -1,18 +1,13 @@
-// The entry points of one instruction set. Compiled once for each, with -DACEPAIR_ISA=<name>; no std:: templates in here, since a
-// weak symbol compiled for AVX-512 might be the one the linker keeps for every CPU.
+// The entry points of one instruction set in one precision. Compiled for each, with -DACEPAIR_ISA=<name> and -DACEPAIR_REAL=<type>; no
+// std:: templates in here, since a weak symbol compiled for AVX-512 might be the one the linker keeps for every CPU.
 #include "kernels.hpp"
 
-#include "basis_rows.hpp"
 #include "evaluator.hpp"
 
 namespace acepair::ACEPAIR_ISA {
 namespace {
 
 int64_t workspace_bytes(const Plan &plan, int64_t max_neighbors) { return Workspace(plan, max_neighbors, nullptr).bytes(); }
-
-int64_t row_workspace_bytes(const Plan &plan, const RowPlan &rows, int64_t max_neighbors) {
-    return RowWorkspace(plan, rows, max_neighbors, nullptr).bytes();
-}
 
 void evaluate(const Plan &plan, const System &system, const CentreBlock &centres, int64_t max_neighbors, void *memory, bool want_gradients,
               BlockResult &out) {
@@ -22,18 +17,12 @@ void evaluate(const Plan &plan, const System &system, const CentreBlock &centres
 #undef ACEPAIR_EVALUATE
 }
 
-void basis_rows(const Plan &plan, const RowPlan &rows, const System &system, const CentreBlock &centres, int64_t max_neighbors,
-                void *memory, const RowResult &out) {
-    RowWorkspace work(plan, rows, max_neighbors, static_cast<char *>(memory));
-    basis_rows_block<-1>(plan, rows, system, centres, work, out);
-}
-
 void add_forces(const CentreBlock &centres, const BlockResult &result, double *forces) {
     int64_t b = 0;
     for (int k = 0; k < centres.count; ++k) {
         Vec fx = broadcast(0), fy = broadcast(0), fz = broadcast(0);
         for (int end = int(b) + result.n_edge_blocks[k]; b < end; ++b) {
-            const double *g = result.gradient + b * 3 * W;
+            const Real *g = result.gradient + b * 3 * W;
             const Vec gx = load(g), gy = load(g + W), gz = load(g + 2 * W);
             subtract_rows(forces, result.edge_neighbor + b * W, result.edge_count[b], gx, gy, gz);
             fx += gx, fy += gy, fz += gz;
@@ -47,7 +36,7 @@ void add_forces(const CentreBlock &centres, const BlockResult &result, double *f
 
 #define ACEPAIR_STRING_(x) #x
 #define ACEPAIR_STRING(x) ACEPAIR_STRING_(x)
-extern const Kernels kernels;
-const Kernels kernels = {ACEPAIR_STRING(ACEPAIR_ISA), W, workspace_bytes, evaluate, add_forces, row_workspace_bytes, basis_rows};
+extern const KernelsOf<Real> kernels;
+const KernelsOf<Real> kernels = {ACEPAIR_STRING(ACEPAIR_ISA), W, workspace_bytes, evaluate, add_forces};
 
 }  // namespace acepair::ACEPAIR_ISA

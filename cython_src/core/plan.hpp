@@ -1,5 +1,6 @@
 // The evaluation plan: one lowered model as flat arrays, as acepair/plan.py writes them. Engines read it, nobody changes it.
-// Species pairs are numbered pair = z_i * n_species + z_j, centre first.
+// Species pairs are numbered pair = z_i * n_species + z_j, centre first. Real is the precision of the kernels that read it: plans are
+// made in double precision, single_plan.hpp rounds them.
 #pragma once
 
 #include <cstdint>
@@ -10,32 +11,32 @@ enum class TransformKind { agnesi = 0, affine = 1, count };
 
 /// y(r). Agnesi (acepair/basis/transforms.py): s = (r − rin) · inverse_width, x = 1/(1 + a s^q/(1 + s^(q−p))), y = −1 + scale (x − x_in), at most 1.
 /// Affine: y = −1 + scale (r − rin).
-struct TransformParameters {
-    double kind, p, q, a, rin, inverse_width, x_in, scale;
+template <class Real> struct TransformParametersOf {
+    Real kind, p, q, a, rin, inverse_width, x_in, scale;
 };
 
 enum class EnvelopeKind { one = 0, poly_2sx = 1, poly_1sr = 2, ace1_poly_1sr = 3, inverse_r = 4, count };
 
 /// The envelope: poly_2sx: scale (1 + y)^p1 (1 − y)^p2; poly_1sr: ((r/rcut)^−p1 − 1)(1 − r/rcut); ace1_poly_1sr, with s = r/r0 and
 /// sc = rcut/r0: s^−p1 − sc^−p1 + p1 sc^(−p1−1) (s − sc); inverse_r: 1/r. Parameters not named are not used.
-struct EnvelopeParameters {
-    double kind, p1, p2, rcut, r0, scale;
+template <class Real> struct EnvelopeParametersOf {
+    Real kind, p1, p2, rcut, r0, scale;
 };
 
 enum class BasisKind { recurrence = 0, series = 1, table = 2, count };
 
 /// Radial functions of one component, envelope(r) · f_k(y(r)), for every species pair.
-struct RadialPlan {
+template <class Real> struct RadialPlanOf {
     int32_t n_functions;                    ///< f_k, k < n_functions
     BasisKind kind;                         ///< recurrence: f_k = P_k; series: f_k = Σ_q W_kq P_q; table: piecewise polynomial
-    const TransformParameters *transform;   ///< (n_pairs,)
-    const EnvelopeParameters *envelope;     ///< (n_pairs,)
-    const double *rcut;                     ///< (n_pairs,) Å: functions are zero from here on; masks lanes in radial.hpp
+    const TransformParametersOf<Real> *transform;  ///< (n_pairs,)
+    const EnvelopeParametersOf<Real> *envelope;    ///< (n_pairs,)
+    const Real *rcut;                       ///< (n_pairs,) Å: functions are zero from here on; masks lanes in radial.hpp
     int32_t n_polynomials;
-    const double *A, *B, *C;                ///< (n_polynomials,) P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}
-    const double *weights;                  ///< (n_pairs, n_functions, n_polynomials)
+    const Real *A, *B, *C;                  ///< (n_polynomials,) P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}
+    const Real *weights;                    ///< (n_pairs, n_functions, n_polynomials)
     int32_t n_intervals, degree, n_columns; ///< n_columns: n_functions rounded up to a multiple of 8
-    const double *table;                    ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t in [0, 1) of each of the equal intervals of y ∈ [−1, 1]
+    const Real *table;                      ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t in [0, 1) of each of the equal intervals of y ∈ [−1, 1]
 };
 
 /// A_nlm for m = −l..l: radial function `function` times Y_lm, stored at A[first .. first + 2l].
@@ -45,31 +46,37 @@ struct Run {
 
 /// The products of A as a graph: node n_A + k = node[parent_k] · node[factor_k] for k < n_internal; the rest are leaves,
 /// read once, by the energy, in groups of equal parent.
-struct Dag {
+template <class Real> struct DagOf {
     int32_t n_internal, n_leaves, n_groups;
     const int32_t *parent, *factor;      ///< (n_internal,) nodes multiplied, which come before their product
     const int32_t *group_parent;         ///< (n_groups,) node
     const int32_t *group_first;          ///< (n_groups + 1,) leaves of a group
     const int32_t *leaf_factor;          ///< (n_leaves,) node
-    const double *coefficients;          ///< (n_species, n_A + n_internal + n_leaves): c̃ of nodes, then of leaves
+    const Real *coefficients;            ///< (n_species, n_A + n_internal + n_leaves): c̃ of nodes, then of leaves
 };
 
-struct Plan {
+template <class Real> struct PlanOf {
     int32_t n_species;
     const double *E0;                    ///< (n_species,) eV
-    const double *rcut;                  ///< (n_pairs,) Å: the largest cutoff of the parts; edges.hpp drops edges beyond
+    const Real *rcut;                    ///< (n_pairs,) Å: the largest cutoff of the parts; edges.hpp drops edges beyond
 
     int32_t n_pair_terms;
-    const RadialPlan *pair_terms;        ///< each with one function, already contracted with its weights
+    const RadialPlanOf<Real> *pair_terms;  ///< each with one function, already contracted with its weights
 
     int32_t lmax;                        ///< −1: no many-body part
     bool spherical;                      ///< Y_lm of the direction, else of the vector (solid harmonics)
-    RadialPlan radial;
+    RadialPlanOf<Real> radial;
     int32_t n_A;
     const int32_t *run_first;            ///< (n_pairs · (lmax + 1) + 1,) into runs, by pair, then l
     const Run *runs;                     ///< functions that vanish for a pair are left out
-    const double *harmonics;             ///< constants of the recurrences, see harmonics.hpp
-    Dag dag;
+    const Real *harmonics;               ///< constants of the recurrences, see harmonics.hpp
+    DagOf<Real> dag;
 };
+
+using TransformParameters = TransformParametersOf<double>;
+using EnvelopeParameters = EnvelopeParametersOf<double>;
+using RadialPlan = RadialPlanOf<double>;
+using Dag = DagOf<double>;
+using Plan = PlanOf<double>;
 
 }  // namespace acepair

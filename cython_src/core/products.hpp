@@ -1,8 +1,7 @@
 // The product basis of W atoms of one species: energies and ∂E/∂A through the DAG of the plan.
 #pragma once
 
-#include "plan.hpp"
-#include "simd.hpp"
+#include "precision.hpp"
 
 namespace acepair::ACEPAIR_ISA {
 
@@ -10,7 +9,7 @@ namespace acepair::ACEPAIR_ISA {
 ACEPAIR_STAGE void products_forward_adjoint(const Dag &dag, int n_A, int species, Vec *__restrict node, Vec *__restrict node_adj,
                                             Vec &total) {
     const int n_nodes = n_A + dag.n_internal;
-    const double *c = dag.coefficients + int64_t(species) * (n_nodes + dag.n_leaves);
+    const Real *c = dag.coefficients + int64_t(species) * (n_nodes + dag.n_leaves);
     Vec energy = broadcast(0), energy_leaves = broadcast(0);
 
     for (int a = 0; a < n_A; ++a) {
@@ -26,7 +25,7 @@ ACEPAIR_STAGE void products_forward_adjoint(const Dag &dag, int n_A, int species
     }
 
     // leaves: Σ_k c_k · parent · factor_k, forward and adjoint at once, never stored
-    const double *c_leaf = c + n_nodes;
+    const Real *c_leaf = c + n_nodes;
     for (int g = 0; g < dag.n_groups; ++g) {
         const int parent = dag.group_parent[g];
         const Vec p = node[parent];

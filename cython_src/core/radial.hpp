@@ -1,8 +1,7 @@
 // Radial functions of W edges of one species pair: R_k = envelope(r) f_k(y(r)) and dR_k/dr, each f_k as the plan says.
 #pragma once
 
-#include "plan.hpp"
-#include "simd.hpp"
+#include "precision.hpp"
 
 namespace acepair::ACEPAIR_ISA {
 
@@ -29,7 +28,7 @@ ACEPAIR_FN ValueSlope transform(const TransformParameters &t, Vec r) {
     const Vec v = 1 + (q > p ? v_s * s : broadcast(1));
     const Vec inverse = 1 / (v + t.a * u);
     const Vec x = v * inverse;
-    const Vec dx = t.a * (u * (q - p) * v_s - q * u_s * v) * inverse * inverse;  // zero inside rin if q > 1
+    const Vec dx = t.a * (u * (t.q - t.p) * v_s - t.q * u_s * v) * inverse * inverse;  // zero inside rin if q > 1
     const Vec y = t.scale * (x - t.x_in) - 1;
     const Mask below_one = y < 1.0;  // beyond the transform's cutoff y stays at 1
     return {select(below_one, y, broadcast(1)), select(beyond_rin & below_one, (t.scale * t.inverse_width) * dx, zero)};
@@ -47,19 +46,19 @@ ACEPAIR_FN ValueSlope envelope(const EnvelopeParameters &e, Vec r, Vec inverse_r
         }
         const Vec l = p1 ? integer_power(left, p1 - 1) : broadcast(0), k = p2 ? integer_power(right, p2 - 1) : broadcast(0);
         const Vec lv = p1 ? l * left : broadcast(1), kv = p2 ? k * right : broadcast(1);
-        return {e.scale * lv * kv, e.scale * (p1 * l * kv - p2 * lv * k) * y.slope};
+        return {e.scale * lv * kv, e.scale * (e.p1 * l * kv - e.p2 * lv * k) * y.slope};
     }
     case EnvelopeKind::poly_1sr: {
         const Vec u = integer_power(e.rcut * inverse_r, p1), v = 1 - r * (1 / e.rcut);
-        return {(u - 1) * v, -p1 * u * inverse_r * v - (u - 1) * (1 / e.rcut)};
+        return {(u - 1) * v, -e.p1 * u * inverse_r * v - (u - 1) * (1 / e.rcut)};
     }
     case EnvelopeKind::ace1_poly_1sr: {
-        const double sc = e.rcut / e.r0;
-        double cut = 1;  // sc^−p
+        const Real sc = e.rcut / e.r0;
+        Real cut = 1;  // sc^−p
         for (int k = 0; k < p1; ++k) cut /= sc;
-        const double slope = p1 * cut / sc;
+        const Real slope = e.p1 * cut / sc;
         const Vec u = integer_power(e.r0 * inverse_r, p1);
-        return {u - cut + slope * (r * (1 / e.r0) - sc), -p1 * u * inverse_r + broadcast(slope / e.r0)};
+        return {u - cut + slope * (r * (1 / e.r0) - sc), -e.p1 * u * inverse_r + broadcast(slope / e.r0)};
     }
     case EnvelopeKind::inverse_r: return {inverse_r, -inverse_r * inverse_r};
     case EnvelopeKind::one:
@@ -92,18 +91,18 @@ ACEPAIR_FN void recurrence(const RadialPlan &radial, int n, ValueSlope y, ValueS
 }
 
 /// Σ_k w_k P_k(y) and its slope along y, by Clenshaw's recurrence (doi:10.1090/S0025-5718-1955-0071856-0).
-ACEPAIR_FN ValueSlope weighted_sum(const RadialPlan &radial, const double *w, Vec y) {
+ACEPAIR_FN ValueSlope weighted_sum(const RadialPlan &radial, const Real *w, Vec y) {
     const int n = radial.n_polynomials;
-    const double *A = radial.A, *B = radial.B, *C = radial.C;
+    const Real *A = radial.A, *B = radial.B, *C = radial.C;
     if (n == 1) return {broadcast(w[0] * A[0]), broadcast(0)};
     Vec b1 = broadcast(w[n - 1]), b2 = broadcast(0), d1 = broadcast(0), d2 = broadcast(0);  // of k + 1 and k + 2, and slopes
     for (int k = n - 2; k > 0; --k) {
-        const double c = k + 2 < n ? C[k + 2] : 0;
+        const Real c = k + 2 < n ? C[k + 2] : 0;
         const Vec factor = A[k + 1] * y + B[k + 1];
         const Vec b = factor * b1 + (c * b2 + w[k]), d = factor * d1 + (c * d2 + A[k + 1] * b1);
         b2 = b1, d2 = d1, b1 = b, d1 = d;
     }
-    const double c = n > 2 ? C[2] : 0;
+    const Real c = n > 2 ? C[2] : 0;
     const Vec factor = A[1] * y + B[1];  // P_0 = A_0, P_1 = factor
     return {factor * b1 + A[0] * (c * b2 + w[0]), factor * d1 + (A[0] * c * d2 + A[1] * b1)};
 }
@@ -111,7 +110,7 @@ ACEPAIR_FN ValueSlope weighted_sum(const RadialPlan &radial, const double *w, Ve
 /// R[k] = Σ_q weights[k][q] P[q] and dR[k] likewise, K functions at a time so that every weight serves two accumulators in
 /// registers.
 template <int K>
-ACEPAIR_FN void contract(const double *__restrict weights, int n_q, const Vec *__restrict P, const Vec *__restrict dP, Vec *__restrict R,
+ACEPAIR_FN void contract(const Real *__restrict weights, int n_q, const Vec *__restrict P, const Vec *__restrict dP, Vec *__restrict R,
                          Vec *__restrict dR) {
     Vec value[K], slope[K];
     for (int k = 0; k < K; ++k) value[k] = slope[k] = broadcast(0);
@@ -128,17 +127,17 @@ ACEPAIR_FN void contract(const double *__restrict weights, int n_q, const Vec *_
 
 /// Where the lanes' y fall in the table: rows of coefficients and offsets inside the interval.
 struct TablePosition {
-    const double *row[W];
+    const Real *row[W];
     Vec t;
-    double slope;  ///< dt/dy
+    Real slope;  ///< dt/dy
 };
 
 ACEPAIR_FN TablePosition find_in_table(const RadialPlan &radial, int pair, Vec y) {
     TablePosition at{};
-    at.slope = 0.5 * radial.n_intervals;
+    at.slope = Real(0.5) * radial.n_intervals;
     const Vec u = (y + 1) * at.slope;
     const int64_t row_size = int64_t(radial.degree + 1) * radial.n_columns;
-    const double *table = radial.table + pair * radial.n_intervals * row_size;
+    const Real *table = radial.table + pair * radial.n_intervals * row_size;
     for (int k = 0; k < W; ++k) {
         int i = int(u[k]);
         i = i < 0 ? 0 : i >= radial.n_intervals ? radial.n_intervals - 1 : i;
@@ -163,13 +162,13 @@ ACEPAIR_FN ValueSlope table_value(const RadialPlan &radial, int pair, ValueSlope
 }
 
 /// All columns of a table: per lane a polynomial for W functions at once, then transposed to lanes of edges.
-ACEPAIR_FN void table_values(const RadialPlan &radial, int pair, ValueSlope y, ValueSlope env, double *scratch, Vec *R, Vec *dR) {
+ACEPAIR_FN void table_values(const RadialPlan &radial, int pair, ValueSlope y, ValueSlope env, Real *scratch, Vec *R, Vec *dR) {
     const TablePosition at = find_in_table(radial, pair, y.value);
     const Vec along = at.slope * y.slope;
-    double *values = scratch, *slopes = scratch + W * W;
+    Real *values = scratch, *slopes = scratch + W * W;
     for (int first = 0; first < radial.n_functions; first += W) {
         for (int k = 0; k < W; ++k) {
-            const double *c = at.row[k] + first;
+            const Real *c = at.row[k] + first;
             const Vec t = broadcast(at.t[k]);
             Vec value = load(c + radial.degree * radial.n_columns), slope = broadcast(0);
             for (int d = radial.degree - 1; d >= 0; --d) {
@@ -179,7 +178,7 @@ ACEPAIR_FN void table_values(const RadialPlan &radial, int pair, ValueSlope y, V
             store(values + k * W, value);
             store(slopes + k * W, slope);
         }
-        double *r = reinterpret_cast<double *>(R + first), *dr = reinterpret_cast<double *>(dR + first);
+        Real *r = reinterpret_cast<Real *>(R + first), *dr = reinterpret_cast<Real *>(dR + first);
         transpose(values, W, r, W);
         transpose(slopes, W, dr, W);
         for (int k = 0; k < W; ++k) {
@@ -209,7 +208,7 @@ ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, Vec r, Vec 
         recurrence(radial, n_q, y, env, [&](int k, Vec value, Vec slope) __attribute__((always_inline)) {
             P[k] = value, dP[k] = slope;
         });
-        const double *weights = radial.weights + int64_t(pair) * n * n_q;
+        const Real *weights = radial.weights + int64_t(pair) * n * n_q;
         int k = 0;
         for (; k + 5 <= n; k += 5) contract<5>(weights + k * n_q, n_q, P, dP, R + k, dR + k);
         switch (n - k) {
@@ -220,7 +219,7 @@ ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, Vec r, Vec 
         default: return;
         }
     }
-    case BasisKind::table: table_values(radial, pair, y, env, reinterpret_cast<double *>(scratch), R, dR); return;
+    case BasisKind::table: table_values(radial, pair, y, env, reinterpret_cast<Real *>(scratch), R, dR); return;
     case BasisKind::count: return;
     }
 }

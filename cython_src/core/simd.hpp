@@ -1,7 +1,8 @@
-// The one place that knows the instruction set: vectors of W doubles and the few data movements the kernels need.
+// The one place that knows the instruction set: vectors of W numbers and the few data movements the kernels need.
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -13,7 +14,10 @@
 #endif
 
 #ifndef ACEPAIR_ISA
-#error "compile with -DACEPAIR_ISA=<name>: every instruction set gets a namespace of its own"
+#error "compile with -DACEPAIR_ISA=<name>: every instruction set and precision gets a namespace of its own"
+#endif
+#ifndef ACEPAIR_REAL
+#define ACEPAIR_REAL double
 #endif
 
 // Nothing in here is visible to the linker, so that no symbol compiled for one instruction set can be chosen for another.
@@ -23,52 +27,73 @@
 
 namespace acepair::ACEPAIR_ISA {
 
-#if defined(__AVX512F__)
-inline constexpr int W = 8;
-#elif defined(__AVX2__)
-inline constexpr int W = 4;
-#else
-inline constexpr int W = 2;
-#endif
+typedef ACEPAIR_REAL Real;
+inline constexpr bool is_double = sizeof(Real) == 8;
 
-typedef double Vec __attribute__((vector_size(8 * W)));
-typedef double UnalignedVec __attribute__((vector_size(8 * W), aligned(8)));
-typedef int64_t Mask __attribute__((vector_size(8 * W)));  // lanes are 0 or −1
+#if defined(__AVX512F__)
+inline constexpr int register_bytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int register_bytes = 32;
+#else
+inline constexpr int register_bytes = 16;
+#endif
+inline constexpr int W = register_bytes / sizeof(Real), W64 = register_bytes / 8;
+
+template <int bytes> struct Integer;
+template <> struct Integer<4> { typedef int32_t type; };
+template <> struct Integer<8> { typedef int64_t type; };
+typedef Integer<sizeof(Real)>::type Int;
+
+typedef Real Vec __attribute__((vector_size(register_bytes)));
+typedef Real UnalignedVec __attribute__((vector_size(register_bytes), aligned(sizeof(Real))));
+typedef Int Mask __attribute__((vector_size(register_bytes)));  // lanes are 0 or −1
+typedef double Vec64 __attribute__((vector_size(register_bytes)));  // positions and forces are always doubles
+typedef double UnalignedVec64 __attribute__((vector_size(register_bytes), aligned(8)));
 typedef double Row4 __attribute__((vector_size(32)));      // x, y, z and one more, of one atom
 typedef double UnalignedRow4 __attribute__((vector_size(32), aligned(8)));
 
-ACEPAIR_FN Vec load(const double *p) { return *reinterpret_cast<const UnalignedVec *>(p); }
-ACEPAIR_FN void store(double *p, Vec v) { *reinterpret_cast<UnalignedVec *>(p) = v; }
+ACEPAIR_FN Vec load(const Real *p) { return *reinterpret_cast<const UnalignedVec *>(p); }
+ACEPAIR_FN void store(Real *p, Vec v) { *reinterpret_cast<UnalignedVec *>(p) = v; }
 
-ACEPAIR_FN Vec broadcast(double x) {
+ACEPAIR_FN Vec broadcast(Real x) {
 #if defined(__AVX512F__)
-    return _mm512_set1_pd(x);
+    if constexpr (is_double) return Vec(_mm512_set1_pd(x));
+    else return Vec(_mm512_set1_ps(x));
 #elif defined(__AVX2__)
-    return _mm256_set1_pd(x);
+    if constexpr (is_double) return Vec(_mm256_set1_pd(x));
+    else return Vec(_mm256_set1_ps(x));
 #else
-    return Vec{x, x};
+    Vec v{};
+    for (int k = 0; k < W; ++k) v[k] = x;
+    return v;
 #endif
 }
 
 ACEPAIR_FN Vec sqrt(Vec v) {
-#if defined(__AVX512F__)
-    return _mm512_maskz_sqrt_pd(0xff, v);  // the plain one draws a false warning from GCC 12
+#if defined(__AVX512F__)  // the plain ones draw a false warning from GCC 12
+    if constexpr (is_double) return Vec(_mm512_maskz_sqrt_pd(0xff, __m512d(v)));
+    else return Vec(_mm512_maskz_sqrt_ps(0xffff, __m512(v)));
 #elif defined(__AVX2__)
-    return _mm256_sqrt_pd(v);
+    if constexpr (is_double) return Vec(_mm256_sqrt_pd(__m256d(v)));
+    else return Vec(_mm256_sqrt_ps(__m256(v)));
 #else
-    return Vec{__builtin_sqrt(v[0]), __builtin_sqrt(v[1])};
+    for (int k = 0; k < W; ++k) v[k] = is_double ? __builtin_sqrt(v[k]) : __builtin_sqrtf(v[k]);
+    return v;
 #endif
 }
 
 ACEPAIR_FN Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
 
-ACEPAIR_FN bool any(Mask m) {
+/// One bit per lane.
+ACEPAIR_FN unsigned bits(Mask m) {
 #if defined(__AVX512F__)
-    return _mm512_movepi64_mask(reinterpret_cast<__m512i>(m));
+    return is_double ? _mm512_movepi64_mask(__m512i(m)) : _mm512_movepi32_mask(__m512i(m));
 #elif defined(__AVX2__)
-    return _mm256_movemask_pd(reinterpret_cast<__m256d>(m));
+    return is_double ? _mm256_movemask_pd(__m256d(m)) : _mm256_movemask_ps(__m256(m));
 #else
-    return m[0] | m[1];
+    unsigned all = 0;
+    for (int k = 0; k < W; ++k) all |= unsigned(m[k] & 1) << k;
+    return all;
 #endif
 }
 
@@ -76,125 +101,154 @@ ACEPAIR_FN bool any(Mask m) {
 ACEPAIR_FN Mask first_lanes(int n) {
     Mask lane{};
     for (int k = 0; k < W; ++k) lane[k] = k;
-    return lane < int64_t(n);
+    return lane < Int(n);
 }
 
-// Interleaving at the granularity of 1, 2 and 4 elements: the stages of every transposition below.
-#if defined(__AVX512F__)
-#define ACEPAIR_EVEN1(a, b) __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
-#define ACEPAIR_ODD1(a, b) __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
-#define ACEPAIR_EVEN2(a, b) __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
-#define ACEPAIR_ODD2(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
-#define ACEPAIR_EVEN4(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11)
-#define ACEPAIR_ODD4(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15)
-#elif defined(__AVX2__)
-#define ACEPAIR_EVEN1(a, b) __builtin_shufflevector(a, b, 0, 4, 2, 6)
-#define ACEPAIR_ODD1(a, b) __builtin_shufflevector(a, b, 1, 5, 3, 7)
-#define ACEPAIR_EVEN2(a, b) __builtin_shufflevector(a, b, 0, 1, 4, 5)
-#define ACEPAIR_ODD2(a, b) __builtin_shufflevector(a, b, 2, 3, 6, 7)
-#else
-#define ACEPAIR_EVEN1(a, b) __builtin_shufflevector(a, b, 0, 2)
-#define ACEPAIR_ODD1(a, b) __builtin_shufflevector(a, b, 1, 3)
-#endif
+// Interleaving of two vectors at the granularity of S lanes, the stages of every transposition below:
+// even takes the blocks 0, 2, ... of a and b in turn, odd the blocks 1, 3, ...
+template <int S, class V, int... K>
+ACEPAIR_FN V even_blocks(V a, V b, std::integer_sequence<int, K...>) {
+    return __builtin_shufflevector(a, b, (K & S ? int(sizeof...(K)) + K - S : K)...);
+}
+template <int S, class V, int... K>
+ACEPAIR_FN V odd_blocks(V a, V b, std::integer_sequence<int, K...>) {
+    return __builtin_shufflevector(a, b, (K & S ? int(sizeof...(K)) + K : K + S)...);
+}
+template <class V> using Lanes = std::make_integer_sequence<int, int(sizeof(V) / sizeof(V{}[0]))>;
+template <int S, class V> ACEPAIR_FN V even(V a, V b) { return even_blocks<S>(a, b, Lanes<V>()); }
+template <int S, class V> ACEPAIR_FN V odd(V a, V b) { return odd_blocks<S>(a, b, Lanes<V>()); }
 
-/// out[c][r] = in[r][c] for a W × W tile; rows are `in_stride` and `out_stride` doubles apart.
-ACEPAIR_FN void transpose(const double *in, int64_t in_stride, double *out, int64_t out_stride) {
-#if defined(__AVX512F__)
-    Vec t[8], u[8];
-    for (int k = 0; k < 8; k += 2) {
-        const Vec a = load(in + k * in_stride), b = load(in + (k + 1) * in_stride);
-        t[k] = ACEPAIR_EVEN1(a, b);
-        t[k + 1] = ACEPAIR_ODD1(a, b);
-    }
-    for (int k = 0; k < 8; k += 4)
-        for (int o = 0; o < 2; ++o) {
-            u[k + o] = ACEPAIR_EVEN2(t[k + o], t[k + 2 + o]);
-            u[k + 2 + o] = ACEPAIR_ODD2(t[k + o], t[k + 2 + o]);
+template <int S>
+ACEPAIR_FN void transpose_stages(Vec *v) {
+    if constexpr (S < W) {
+#pragma GCC unroll 16
+        for (int k = 0; k < W; ++k) {
+            if (k & S) continue;
+            const Vec a = v[k], b = v[k + S];
+            v[k] = even<S>(a, b), v[k + S] = odd<S>(a, b);
         }
-    for (int k = 0; k < 4; ++k) {
-        store(out + k * out_stride, ACEPAIR_EVEN4(u[k], u[4 + k]));
-        store(out + (4 + k) * out_stride, ACEPAIR_ODD4(u[k], u[4 + k]));
+        transpose_stages<2 * S>(v);
     }
-#elif defined(__AVX2__)
-    Vec t[4];
-    for (int k = 0; k < 4; k += 2) {
-        const Vec a = load(in + k * in_stride), b = load(in + (k + 1) * in_stride);
-        t[k] = ACEPAIR_EVEN1(a, b);
-        t[k + 1] = ACEPAIR_ODD1(a, b);
+}
+
+/// out[c][r] = in[r][c] for a W × W tile; rows are `in_stride` and `out_stride` numbers apart.
+ACEPAIR_FN void transpose(const Real *in, int64_t in_stride, Real *out, int64_t out_stride) {
+    Vec v[W];
+#pragma GCC unroll 16
+    for (int k = 0; k < W; ++k) v[k] = load(in + k * in_stride);
+    transpose_stages<1>(v);
+#pragma GCC unroll 16
+    for (int k = 0; k < W; ++k) store(out + k * out_stride, v[k]);
+}
+
+template <int S, int N>
+ACEPAIR_FN Vec sum_stages(Vec *v) {
+    if constexpr (N == 1) return v[0];
+    else {
+#pragma GCC unroll 8
+        for (int k = 0; k < N / 2; ++k) v[k] = even<S>(v[2 * k], v[2 * k + 1]) + odd<S>(v[2 * k], v[2 * k + 1]);
+        return sum_stages<2 * S, N / 2>(v);
     }
-    for (int k = 0; k < 2; ++k) {
-        store(out + k * out_stride, ACEPAIR_EVEN2(t[k], t[2 + k]));
-        store(out + (2 + k) * out_stride, ACEPAIR_ODD2(t[k], t[2 + k]));
-    }
-#else
-    const Vec a = load(in), b = load(in + in_stride);
-    store(out, ACEPAIR_EVEN1(a, b));
-    store(out + out_stride, ACEPAIR_ODD1(a, b));
-#endif
 }
 
 /// The sums over lanes of W vectors, as one vector.
 ACEPAIR_FN Vec sums_over_lanes(const Vec *v) {
-#if defined(__AVX512F__)
-    Vec s[4], t[2];
-    for (int k = 0; k < 4; ++k) s[k] = ACEPAIR_EVEN1(v[2 * k], v[2 * k + 1]) + ACEPAIR_ODD1(v[2 * k], v[2 * k + 1]);
-    for (int k = 0; k < 2; ++k) t[k] = ACEPAIR_EVEN2(s[2 * k], s[2 * k + 1]) + ACEPAIR_ODD2(s[2 * k], s[2 * k + 1]);
-    return ACEPAIR_EVEN4(t[0], t[1]) + ACEPAIR_ODD4(t[0], t[1]);
-#elif defined(__AVX2__)
-    Vec s[2];
-    for (int k = 0; k < 2; ++k) s[k] = ACEPAIR_EVEN1(v[2 * k], v[2 * k + 1]) + ACEPAIR_ODD1(v[2 * k], v[2 * k + 1]);
-    return ACEPAIR_EVEN2(s[0], s[1]) + ACEPAIR_ODD2(s[0], s[1]);
-#else
-    return ACEPAIR_EVEN1(v[0], v[1]) + ACEPAIR_ODD1(v[0], v[1]);
-#endif
+    Vec s[W];
+#pragma GCC unroll 16
+    for (int k = 0; k < W; ++k) s[k] = v[k];
+    return sum_stages<1, W>(s);
 }
 
-ACEPAIR_FN double sum(Vec v) {
+ACEPAIR_FN Real sum(Vec v) {
     for (int stride = W / 2; stride; stride /= 2)
         for (int k = 0; k < stride; ++k) v[k] += v[k + stride];
     return v[0];
 }
 
-/// Rows j[0..W−1] of an (n, 4) array as four vectors.
-ACEPAIR_FN void gather_rows(const double *rows, const int32_t *j, Vec &x, Vec &y, Vec &z, Vec &s) {
-    Row4 r[W];
-    for (int k = 0; k < W; ++k) r[k] = *reinterpret_cast<const UnalignedRow4 *>(rows + 4 * int64_t(j[k]));
-#if defined(__AVX512F__)
-    Vec m[4];
-    for (int k = 0; k < 4; ++k) m[k] = __builtin_shufflevector(r[k], r[k + 4], 0, 1, 2, 3, 4, 5, 6, 7);
-    const Vec t0 = ACEPAIR_EVEN1(m[0], m[1]), t1 = ACEPAIR_ODD1(m[0], m[1]);
-    const Vec t2 = ACEPAIR_EVEN1(m[2], m[3]), t3 = ACEPAIR_ODD1(m[2], m[3]);
-    x = ACEPAIR_EVEN2(t0, t2), z = ACEPAIR_ODD2(t0, t2), y = ACEPAIR_EVEN2(t1, t3), s = ACEPAIR_ODD2(t1, t3);
-#elif defined(__AVX2__)
-    const Vec t0 = ACEPAIR_EVEN1(r[0], r[1]), t1 = ACEPAIR_ODD1(r[0], r[1]);
-    const Vec t2 = ACEPAIR_EVEN1(r[2], r[3]), t3 = ACEPAIR_ODD1(r[2], r[3]);
-    x = ACEPAIR_EVEN2(t0, t2), z = ACEPAIR_ODD2(t0, t2), y = ACEPAIR_EVEN2(t1, t3), s = ACEPAIR_ODD2(t1, t3);
+#if !defined(__AVX512F__) && !defined(__AVX2__)
+#define ACEPAIR_TWO_LANES
+#endif
+
+/// Rows j[0..W64−1] of an (n, 4) array as four vectors.
+ACEPAIR_FN void gather_rows(const double *rows, const int32_t *j, Vec64 &x, Vec64 &y, Vec64 &z, Vec64 &s) {
+    Row4 r[W64];
+    for (int k = 0; k < W64; ++k) r[k] = *reinterpret_cast<const UnalignedRow4 *>(rows + 4 * int64_t(j[k]));
+#if defined(ACEPAIR_TWO_LANES)
+    x = Vec64{r[0][0], r[1][0]}, y = Vec64{r[0][1], r[1][1]}, z = Vec64{r[0][2], r[1][2]}, s = Vec64{r[0][3], r[1][3]};
 #else
-    x = Vec{r[0][0], r[1][0]}, y = Vec{r[0][1], r[1][1]}, z = Vec{r[0][2], r[1][2]}, s = Vec{r[0][3], r[1][3]};
+    Vec64 m[4];
+#if defined(__AVX512F__)
+    for (int k = 0; k < 4; ++k) m[k] = __builtin_shufflevector(r[k], r[k + 4], 0, 1, 2, 3, 4, 5, 6, 7);
+#else
+    for (int k = 0; k < 4; ++k) m[k] = r[k];
+#endif
+    const Vec64 t0 = even<1>(m[0], m[1]), t1 = odd<1>(m[0], m[1]), t2 = even<1>(m[2], m[3]), t3 = odd<1>(m[2], m[3]);
+    x = even<2>(t0, t2), z = odd<2>(t0, t2), y = even<2>(t1, t3), s = odd<2>(t1, t3);
 #endif
 }
 
-/// rows[j[k]] −= (x, y, z, 0)[k] for the first n lanes, in lane order: an atom may occur twice.
-ACEPAIR_FN void subtract_rows(double *rows, const int32_t *j, int n, Vec x, Vec y, Vec z) {
-    Row4 r[W];
+/// rows[j[k]] −= (x, y, z, 0)[k] for the first n of W64 lanes, in lane order: an atom may occur twice.
+ACEPAIR_FN void subtract_rows64(double *rows, const int32_t *j, int n, Vec64 x, Vec64 y, Vec64 z) {
+    Row4 r[W64];
 #if defined(__AVX512F__)
-    const Vec zero = Vec{};
-    const Vec t0 = ACEPAIR_EVEN1(x, y), t1 = ACEPAIR_ODD1(x, y), t2 = ACEPAIR_EVEN1(z, zero), t3 = ACEPAIR_ODD1(z, zero);
-    const Vec u[4] = {ACEPAIR_EVEN2(t0, t2), ACEPAIR_EVEN2(t1, t3), ACEPAIR_ODD2(t0, t2), ACEPAIR_ODD2(t1, t3)};
+    const Vec64 zero = Vec64{};
+    const Vec64 t0 = even<1>(x, y), t1 = odd<1>(x, y), t2 = even<1>(z, zero), t3 = odd<1>(z, zero);
+    const Vec64 u[4] = {even<2>(t0, t2), even<2>(t1, t3), odd<2>(t0, t2), odd<2>(t1, t3)};
     for (int k = 0; k < 4; ++k) {
         r[k] = __builtin_shufflevector(u[k], u[k], 0, 1, 2, 3);
         r[k + 4] = __builtin_shufflevector(u[k], u[k], 4, 5, 6, 7);
     }
 #else
-    for (int k = 0; k < W; ++k) r[k] = Row4{x[k], y[k], z[k], 0.0};
+    for (int k = 0; k < W64; ++k) r[k] = Row4{x[k], y[k], z[k], 0.0};
 #endif
     for (int k = 0; k < n; ++k) *reinterpret_cast<UnalignedRow4 *>(rows + 4 * int64_t(j[k])) -= r[k];
 }
 
+// Between W lanes of the kernels' precision and the doubles outside.
+inline constexpr int halves = W / W64;
+typedef Real Half __attribute__((vector_size(register_bytes / halves)));
+
+template <int... K>
+ACEPAIR_FN Half half_lanes(Vec v, int h, std::integer_sequence<int, K...>) {
+    return h ? __builtin_shufflevector(v, v, (W - W64 + K)...) : __builtin_shufflevector(v, v, K...);
+}
+ACEPAIR_FN Vec64 widen(Vec v, int h) {
+    if constexpr (is_double) return Vec64(v);
+    else return __builtin_convertvector(half_lanes(v, h, std::make_integer_sequence<int, W64>()), Vec64);
+}
+template <int... K>
+ACEPAIR_FN Vec narrow_lanes(const Vec64 *v, std::integer_sequence<int, K...>) {
+    if constexpr (is_double) return Vec(v[0]);
+    else return __builtin_shufflevector(__builtin_convertvector(v[0], Half), __builtin_convertvector(v[halves - 1], Half), K...);
+}
+ACEPAIR_FN Vec narrow(const Vec64 *v) { return narrow_lanes(v, std::make_integer_sequence<int, W>()); }
+
+/// rows[j[k]] − centre for W rows of an (n, 4) array, subtracted as doubles; s is the fourth column itself.
+ACEPAIR_FN void gather_differences(const double *rows, const int32_t *j, const double *centre, Vec &x, Vec &y, Vec &z, Vec &s) {
+    Vec64 dx[halves], dy[halves], dz[halves], ds[halves];
+    for (int h = 0; h < halves; ++h) {
+        gather_rows(rows, j + h * W64, dx[h], dy[h], dz[h], ds[h]);
+        dx[h] -= centre[0], dy[h] -= centre[1], dz[h] -= centre[2];
+    }
+    x = narrow(dx), y = narrow(dy), z = narrow(dz), s = narrow(ds);
+}
+
+/// rows[j[k]] −= (x, y, z, 0)[k] for the first n of W lanes, in lane order.
+ACEPAIR_FN void subtract_rows(double *rows, const int32_t *j, int n, Vec x, Vec y, Vec z) {
+    for (int h = 0; h < halves && n > h * W64; ++h)
+        subtract_rows64(rows, j + h * W64, n - h * W64 < W64 ? n - h * W64 : W64, widen(x, h), widen(y, h), widen(z, h));
+}
+
+/// out[k] = offset + v[k]
+ACEPAIR_FN void store_wide(double *out, Vec v, double offset) {
+    for (int h = 0; h < halves; ++h) *reinterpret_cast<UnalignedVec64 *>(out + h * W64) = widen(v, h) + offset;
+}
+
 /// Write the lanes of v where m is true to out[0..], packed; up to W elements of `out` are overwritten.
-ACEPAIR_FN void store_selected(double *out, Mask m, Vec v) {
+ACEPAIR_FN void store_selected(Real *out, Mask m, Vec v) {
 #if defined(__AVX512F__)
-    store(out, _mm512_maskz_compress_pd(_mm512_movepi64_mask(reinterpret_cast<__m512i>(m)), v));
+    if constexpr (is_double) store(out, Vec(_mm512_maskz_compress_pd(__mmask8(bits(m)), __m512d(v))));
+    else store(out, Vec(_mm512_maskz_compress_ps(__mmask16(bits(m)), __m512(v))));
 #else
     for (int k = 0, n = 0; k < W; ++k) {
         out[n] = v[k];
@@ -206,9 +260,12 @@ ACEPAIR_FN void store_selected(double *out, Mask m, Vec v) {
 /// As above for W indices; returns how many were selected.
 ACEPAIR_FN int store_selected(int32_t *out, Mask m, const int32_t *v) {
 #if defined(__AVX512F__)
-    const __mmask8 k = _mm512_movepi64_mask(reinterpret_cast<__m512i>(m));
-    const __m256i packed = _mm256_maskz_compress_epi32(k, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(v)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i *>(out), packed);
+    const unsigned k = bits(m);
+    if constexpr (is_double)
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(out),
+                            _mm256_maskz_compress_epi32(__mmask8(k), _mm256_loadu_si256(reinterpret_cast<const __m256i *>(v))));
+    else
+        _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(__mmask16(k), _mm512_loadu_si512(v)));
     return __builtin_popcount(k);
 #else
     int n = 0;

@@ -21,15 +21,17 @@ struct CentreBlock {
 inline constexpr double min_distance = 1e-6;
 
 /// Everything one block of centres adds to the outputs, kept apart so that it can be added in an order of the list's own.
-struct BlockResult {
+template <class Real> struct BlockResultOf {
     double *site_energy;      ///< (W,) eV
     double *virial;           ///< (9,) −Σ D ⊗ g, eV
     int32_t *n_edge_blocks;   ///< (W,) blocks of W edges of every centre
     int32_t *edge_count;      ///< (edge blocks,) edges in a block
     int32_t *edge_neighbor;   ///< (edge blocks, W) rows of xyzs
-    double *gradient;         ///< (edge blocks, 3, W) g = ∂E_i/∂D, eV/Å
-    double *vector;           ///< (edge blocks, 3, W) D, Å
+    Real *gradient;           ///< (edge blocks, 3, W) g = ∂E_i/∂D, eV/Å
+    Real *vector;             ///< (edge blocks, 3, W) D, Å
     int32_t coincident[2];    ///< two atoms in the same place, or −1
 };
+
+using BlockResult = BlockResultOf<double>;
 
 }  // namespace acepair

@@ -1,0 +1,17 @@
+// The plan and the results in the precision this is compiled for.
+#pragma once
+
+#include "plan.hpp"
+#include "simd.hpp"
+#include "system.hpp"
+
+namespace acepair::ACEPAIR_ISA {
+
+using TransformParameters = TransformParametersOf<Real>;
+using EnvelopeParameters = EnvelopeParametersOf<Real>;
+using RadialPlan = RadialPlanOf<Real>;
+using Dag = DagOf<Real>;
+using Plan = PlanOf<Real>;
+using BlockResult = BlockResultOf<Real>;
+
+}  // namespace acepair::ACEPAIR_ISA

@@ -1,0 +1,65 @@
+// A plan rounded to single precision, with the arrays it points to.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "core/plan.hpp"
+
+namespace acepair {
+
+class SinglePlan {
+public:
+    PlanOf<float> plan{};
+
+    explicit SinglePlan(const Plan &p) {
+        const int64_t n_pairs = int64_t(p.n_species) * p.n_species;
+        plan.n_species = p.n_species, plan.E0 = p.E0, plan.rcut = rounded(p.rcut, n_pairs);
+        for (int t = 0; t < p.n_pair_terms; ++t) pair_terms.push_back(rounded(p.pair_terms[t], n_pairs));
+        plan.n_pair_terms = p.n_pair_terms, plan.pair_terms = pair_terms.data();
+        plan.lmax = p.lmax, plan.spherical = p.spherical;
+        if (p.lmax < 0) return;
+        plan.radial = rounded(p.radial, n_pairs);
+        plan.n_A = p.n_A, plan.run_first = p.run_first, plan.runs = p.runs;
+        plan.harmonics = rounded(p.harmonics, 5 * (p.lmax + 1) * (p.lmax + 2) / 2);
+        const Dag &d = p.dag;
+        const int64_t n_coefficients = int64_t(p.n_species) * (int64_t(p.n_A) + d.n_internal + d.n_leaves);
+        plan.dag = {d.n_internal, d.n_leaves, d.n_groups, d.parent, d.factor, d.group_parent, d.group_first, d.leaf_factor,
+                    rounded(d.coefficients, n_coefficients)};
+    }
+    SinglePlan(const SinglePlan &) = delete;
+    SinglePlan &operator=(const SinglePlan &) = delete;
+
+private:
+    static constexpr int widest = 16;  ///< numbers in a vector: what tables are padded to
+
+    std::deque<std::vector<float>> arrays;
+    std::vector<RadialPlanOf<float>> pair_terms;
+
+    const float *rounded(const double *values, int64_t n) {
+        if (!values) return nullptr;
+        arrays.emplace_back(values, values + n);
+        return arrays.back().data();
+    }
+
+    RadialPlanOf<float> rounded(const RadialPlan &r, int64_t n_pairs) {
+        static_assert(sizeof(TransformParameters) == 8 * sizeof(double) && sizeof(EnvelopeParameters) == 6 * sizeof(double));
+        RadialPlanOf<float> to{};
+        to.n_functions = r.n_functions, to.kind = r.kind, to.n_polynomials = r.n_polynomials;
+        to.transform = reinterpret_cast<const TransformParametersOf<float> *>(rounded(&r.transform->kind, 8 * n_pairs));
+        to.envelope = reinterpret_cast<const EnvelopeParametersOf<float> *>(rounded(&r.envelope->kind, 6 * n_pairs));
+        to.rcut = rounded(r.rcut, n_pairs);
+        to.A = rounded(r.A, r.n_polynomials), to.B = rounded(r.B, r.n_polynomials), to.C = rounded(r.C, r.n_polynomials);
+        to.weights = rounded(r.weights, n_pairs * r.n_functions * r.n_polynomials);
+        to.n_intervals = r.n_intervals, to.degree = r.degree, to.n_columns = (r.n_columns + widest - 1) / widest * widest;
+        if (!r.table) return to;
+        const int64_t n_rows = n_pairs * r.n_intervals * (r.degree + 1);
+        arrays.emplace_back(n_rows * to.n_columns);
+        for (int64_t row = 0; row < n_rows; ++row)
+            for (int c = 0; c < r.n_columns; ++c) arrays.back()[row * to.n_columns + c] = float(r.table[row * r.n_columns + c]);
+        to.table = arrays.back().data();
+        return to;
+    }
+};
+
+}  // namespace acepair

@@ -1,7 +1,7 @@
 """The neighbour search: all pairs of a structure within a cutoff, as compressed rows.
 
-Small structures are searched by trying all images near the atoms (`_neighbors.search_images`), others by vesin. Both give
-the same lists.
+Small structures are searched by trying all images near the atoms (`_neighbors.search_images`), others by vesin. Both
+give the same lists.
 """
 
 from __future__ import annotations

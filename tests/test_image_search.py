@@ -26,7 +26,7 @@ def assert_same_lists(ours, others):
 
 
 def random_structure(rng, pbc):
-    """One to sixteen atoms in a cell of any shape; what stands along non-periodic axes means nothing and may be singular."""
+    """One to twelve atoms in a cell of any shape; what stands along non-periodic axes is arbitrary."""
     n = int(rng.integers(1, 13))
     sheared = np.eye(3) + np.tril(rng.uniform(-1.2, 1.2, (3, 3)), -1)
     cell = rng.uniform(1.2, 6.0, 3) * sheared @ np.linalg.qr(rng.normal(size=(3, 3)))[0]

@@ -150,7 +150,8 @@ class Evaluator:
         """Return the plans for the present linear parameters."""
         versions = self.versions()
         if versions != self._versions:
-            self._plans = [ReadyPlan(plan, self.calculator.elements) for plan in lower(self.calculator)]
+            elements = self.calculator.elements
+            self._plans = [ReadyPlan(plan, engine, elements) for plan, engine in _lowered(self.calculator, versions)]
             self._versions = versions
         return self._plans
 
@@ -211,8 +212,8 @@ class Evaluator:
 class ReadyPlan:
     """A plan in the form the kernels take, and the buffers it reuses."""
 
-    def __init__(self, plan: Plan, elements: tuple[str, ...]) -> None:
-        self.engine = make_engine_plan(plan)
+    def __init__(self, plan: Plan, engine: _kernels.Plan, elements: tuple[str, ...]) -> None:
+        self.engine = engine
         self.E0 = plan.E0
         self.has_edges = bool(plan.rcut.max() > 0)
         index = [plan.elements.index(element) for element in elements]
@@ -233,6 +234,20 @@ class ReadyPlan:
         if len(self._rows[0]) < n:
             self._rows = aligned_empty((n, 4)), aligned_empty((n, 4))
         return self._rows[0][:n], self._rows[1][:n]
+
+
+_known_plans: WeakKeyDictionary[Potential, tuple[tuple[int, ...], list[tuple[Plan, _kernels.Plan]]]] = (
+    WeakKeyDictionary()
+)
+
+
+def _lowered(calculator: Potential, versions: tuple[int, ...]) -> list[tuple[Plan, _kernels.Plan]]:
+    """Return the plans of the present parameters, which all evaluators of a potential share."""
+    known = _known_plans.get(calculator)
+    if known is None or known[0] != versions:
+        known = versions, [(plan, make_engine_plan(plan)) for plan in lower(calculator)]
+        _known_plans[calculator] = known
+    return known[1]
 
 
 def make_engine_plan(plan: Plan) -> _kernels.Plan:

@@ -56,18 +56,10 @@ def energy_forces_virial_basis(atoms: Any, calc: Model, *, threads: int | None =
     start = 0
     for part in _linear_potentials(system.evaluator):
         rows = _Rows.of(part, system.evaluator)
-        columns = slice(start, start + rows.n_columns)
-        start = columns.stop
-        # the kernels want whole arrays; a stack of one part gives its own away
-        whole = rows.n_columns == total
-        part_forces = forces if whole else np.zeros((n, 3, rows.n_columns))
-        part_virial = virial.reshape(9, total) if whole else np.zeros((9, rows.n_columns))
         basis = np.zeros((n, rows.n_functions))
-        rows.compute(system, site_basis=basis, forces=part_forces, virial=part_virial)
-        energy[columns] = rows.energy(system.structure, basis)
-        if not whole:
-            forces[:, :, columns] = part_forces
-            virial[:, :, columns] = part_virial.reshape(3, 3, -1)
+        rows.compute(system, site_basis=basis, forces=forces, virial=virial.reshape(9, total), first_column=start)
+        energy[start : start + rows.n_columns] = rows.energy(system.structure, basis)
+        start += rows.n_columns
     return EnergyForcesVirialBasis(energy, forces, virial)
 
 
@@ -167,8 +159,9 @@ class _Rows:
         forces: FloatArray | None = None,
         virial: FloatArray | None = None,
         jacobian: FloatArray | None = None,
+        first_column: int = 0,
     ) -> None:
-        """Add to the given arrays."""
+        """Add to the given arrays, in columns of forces and virial from `first_column` on."""
         evaluator, structure, neighbors, threads = system
         if not len(structure.positions):
             return
@@ -189,6 +182,7 @@ class _Rows:
             forces,
             virial,
             jacobian,
+            first_column,
             threads,
         )
         if coincident[0] >= 0:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .basis.transforms import EnvelopeOfR as EnvelopeOfR
     from .basis.transforms import PolyEnvelope1sR as PolyEnvelope1sR
     from .basis.transforms import PolyEnvelope2sX as PolyEnvelope2sX
+    from .batch import Batch as Batch
+    from .batch import BatchResult as BatchResult
+    from .batch import evaluate_batch as evaluate_batch
     from .calculator import ACECalculator as ACECalculator
     from .evaluate import energy_forces_virial as energy_forces_virial
     from .evaluate import forces as forces
@@ -75,6 +78,7 @@ _NAMES = {
     "basis.radial": "RadialEmbedding",
     "basis.selection": "EuclideanDegree TotalDegree select_many_body",
     "basis.transforms": "ACE1PolyEnvelope1sR AgnesiTransform EnvelopeOfR PolyEnvelope1sR PolyEnvelope2sX",
+    "batch": "Batch BatchResult evaluate_batch",
     "calculator": "ACECalculator",
     "evaluate": "energy_forces_virial forces potential_energy site_edges site_energies site_grads virial",
     "io.model_file": "load_model save_model",

@@ -95,5 +95,6 @@ def basis_rows(
     forces: _Float | None,
     virial: _Float | None,
     jacobian: _Float | None,
+    first_column: int,
     n_threads: int,
 ) -> tuple[int, int]: ...

@@ -33,7 +33,7 @@ class EnergyForcesVirialBasis(NamedTuple):
     virial: FloatArray  #: (3, 3, L)
 
 
-def energy_forces_virial_basis(atoms: Any, calc: Model) -> EnergyForcesVirialBasis:
+def energy_forces_virial_basis(atoms: Any, calc: Model, *, threads: int | None = None) -> EnergyForcesVirialBasis:
     """Return what every linear parameter contributes to energy, forces and virial.
 
     Parameters
@@ -42,75 +42,79 @@ def energy_forces_virial_basis(atoms: Any, calc: Model) -> EnergyForcesVirialBas
     calc : potential, StackedCalculator or ACEModel
         Components without linear parameters contribute no columns; see `length_basis` for L and
         `get_linear_parameters` for the order of columns.
+    threads : int, optional
+        As for `potential_energy`.
 
     Raises
     ------
     ValueError
         If the structure cannot be evaluated, see `potential_energy`.
     """
-    evaluator, structure, neighbors = _prepare(atoms, calc)
-    n, total = len(structure.positions), length_basis(evaluator.calculator)
+    system = _prepare(atoms, calc, threads)
+    n, total = len(system.structure.positions), length_basis(system.evaluator.calculator)
     energy, forces, virial = np.zeros(total), np.zeros((n, 3, total)), np.zeros((3, 3, total))
     start = 0
-    for part in _linear_potentials(evaluator):
-        rows = _Rows.of(part, evaluator)
-        columns = slice(start, start + rows.n_columns)
-        start = columns.stop
-        # the kernels want whole arrays; a stack of one part gives its own away
-        whole = rows.n_columns == total
-        part_forces = forces if whole else np.zeros((n, 3, rows.n_columns))
-        part_virial = virial.reshape(9, total) if whole else np.zeros((9, rows.n_columns))
+    for part in _linear_potentials(system.evaluator):
+        rows = _Rows.of(part, system.evaluator)
         basis = np.zeros((n, rows.n_functions))
-        rows.compute(evaluator, structure, neighbors, site_basis=basis, forces=part_forces, virial=part_virial)
-        energy[columns] = rows.energy(structure, basis)
-        if not whole:
-            forces[:, :, columns] = part_forces
-            virial[:, :, columns] = part_virial.reshape(3, 3, -1)
+        rows.compute(system, site_basis=basis, forces=forces, virial=virial.reshape(9, total), first_column=start)
+        energy[start : start + rows.n_columns] = rows.energy(system.structure, basis)
+        start += rows.n_columns
     return EnergyForcesVirialBasis(energy, forces, virial)
 
 
-def potential_energy_basis(atoms: Any, calc: Model) -> FloatArray:
+def potential_energy_basis(atoms: Any, calc: Model, *, threads: int | None = None) -> FloatArray:
     """Return what every linear parameter contributes to the energy, (L,); as `energy_forces_virial_basis`."""
-    evaluator, structure, neighbors = _prepare(atoms, calc)
+    system = _prepare(atoms, calc, threads)
     parts = [np.zeros(0)]
-    for part in _linear_potentials(evaluator):
-        rows = _Rows.of(part, evaluator)
-        basis = np.zeros((len(structure.positions), rows.n_functions))
-        rows.compute(evaluator, structure, neighbors, site_basis=basis)
-        parts.append(rows.energy(structure, basis))
+    for part in _linear_potentials(system.evaluator):
+        rows = _Rows.of(part, system.evaluator)
+        basis = np.zeros((len(system.structure.positions), rows.n_functions))
+        rows.compute(system, site_basis=basis)
+        parts.append(rows.energy(system.structure, basis))
     return np.concatenate(parts)
 
 
-def site_basis(atoms: Any, calc: Model) -> FloatArray:
+def site_basis(atoms: Any, calc: Model, *, threads: int | None = None) -> FloatArray:
     """Return the basis functions of every atom (n_atoms, n_functions), those of a stack's components side by side."""
-    evaluator, structure, neighbors = _prepare(atoms, calc)
-    n = len(structure.positions)
+    system = _prepare(atoms, calc, threads)
+    n = len(system.structure.positions)
     parts = [np.zeros((n, 0))]
-    for part in _linear_potentials(evaluator):
-        rows = _Rows.of(part, evaluator)
+    for part in _linear_potentials(system.evaluator):
+        rows = _Rows.of(part, system.evaluator)
         basis = np.zeros((n, rows.n_functions))
-        rows.compute(evaluator, structure, neighbors, site_basis=basis)
+        rows.compute(system, site_basis=basis)
         parts.append(basis)
     return np.concatenate(parts, axis=1)
 
 
-def site_basis_jacobian(atoms: Any, calc: Model) -> FloatArray:
+def site_basis_jacobian(atoms: Any, calc: Model, *, threads: int | None = None) -> FloatArray:
     """Return ∂B_i/∂D of every edge of `site_edges`, (n_edges, 3, n_functions); columns as those of `site_basis`."""
-    evaluator, structure, neighbors = _prepare(atoms, calc)
-    inside = evaluator.edges(structure, neighbors)[1]
+    system = _prepare(atoms, calc, threads)
+    inside = system.evaluator.edges(system.structure, system.neighbors)[1]
     parts = [np.zeros((int(inside.sum()), 3, 0))]
-    for part in _linear_potentials(evaluator):
-        rows = _Rows.of(part, evaluator)
-        jacobian = np.zeros((neighbors.n_edges, 3, rows.n_functions))
-        rows.compute(evaluator, structure, neighbors, jacobian=jacobian)
+    for part in _linear_potentials(system.evaluator):
+        rows = _Rows.of(part, system.evaluator)
+        jacobian = np.zeros((system.neighbors.n_edges, 3, rows.n_functions))
+        rows.compute(system, jacobian=jacobian)
         parts.append(jacobian[inside])
     return np.concatenate(parts, axis=2)
 
 
-def _prepare(atoms: Any, calc: Model) -> tuple[Evaluator, Structure, NeighborList]:
+class _System(NamedTuple):
+    """What rows are computed of."""
+
+    evaluator: Evaluator
+    structure: Structure
+    neighbors: NeighborList
+    threads: int
+
+
+def _prepare(atoms: Any, calc: Model, threads: int | None) -> _System:
     evaluator = evaluator_of(calc)
-    structure = read_structure(atoms, evaluator.table)
-    return evaluator, structure, evaluator.neighbors(structure)
+    with evaluator.using(threads):
+        structure = read_structure(atoms, evaluator.table)
+        return _System(evaluator, structure, evaluator.neighbors(structure), evaluator.threads)
 
 
 def _linear_potentials(evaluator: Evaluator) -> list[LinearPotential]:
@@ -149,16 +153,16 @@ class _Rows:
 
     def compute(
         self,
-        evaluator: Evaluator,
-        structure: Structure,
-        neighbors: NeighborList,
+        system: _System,
         *,
         site_basis: FloatArray | None = None,
         forces: FloatArray | None = None,
         virial: FloatArray | None = None,
         jacobian: FloatArray | None = None,
+        first_column: int = 0,
     ) -> None:
-        """Add to the given arrays."""
+        """Add to the given arrays, in columns of forces and virial from `first_column` on."""
+        evaluator, structure, neighbors, threads = system
         if not len(structure.positions):
             return
         species = self._index[structure.species]
@@ -178,7 +182,8 @@ class _Rows:
             forces,
             virial,
             jacobian,
-            evaluator.threads,
+            first_column,
+            threads,
         )
         if coincident[0] >= 0:
             refuse_coincident_rows(coincident, packed, neighbors)

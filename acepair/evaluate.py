@@ -9,6 +9,8 @@ import copy
 import operator
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -22,7 +24,7 @@ from .models.base import Potential
 from .models.convert import as_calculator
 from .models.model import ACEModel
 from .models.stacked import StackedCalculator
-from .neighbors import Edges, NeighborCache, NeighborList
+from .neighbors import Edges, NeighborCache, NeighborList, aligned_empty
 from .plan import Plan, RadialPlan
 from .structure import SpeciesTable, Structure, read_structure, refuse_coincident
 
@@ -67,14 +69,14 @@ class Evaluator:
 
     def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None) -> None:
         self.calculator = as_calculator(model)
-        self.threads = _thread_count(threads)
+        self.threads = thread_count(threads)
         rcut = self.calculator.rcut
         self.cache = NeighborCache(rcut, skin, threads=self.threads) if rcut > 0 else None
         self.table = SpeciesTable(self.calculator.elements)
         self.memory = _kernels.Memory()
         self._readouts = self.calculator.readouts
         self._versions: tuple[int, ...] | None = None
-        self._plans: list[_ReadyPlan] = []
+        self._plans: list[ReadyPlan] = []
 
     def evaluate(
         self, atoms: Any, *, gradients: bool = True, virial: bool = True, site_virials: bool = False
@@ -94,8 +96,23 @@ class Evaluator:
         out.energy = float(out.site_energies.sum())
         if isinstance(self.calculator, StackedCalculator):
             for other in self.calculator.ase_calculators:
-                _add_ase(other, atoms, out, virial)
+                add_ase(other, atoms, out, virial)
         return out
+
+    @contextmanager
+    def using(self, threads: int | None) -> Iterator[None]:
+        """Use another number of threads for a while; None changes nothing."""
+        before = self.threads
+        self._set_threads(before if threads is None else thread_count(threads))
+        try:
+            yield
+        finally:
+            self._set_threads(before)
+
+    def _set_threads(self, threads: int) -> None:
+        self.threads = threads
+        if self.cache is not None:
+            self.cache.threads = threads
 
     def edge_gradients(self, atoms: Any) -> tuple[Edges, FloatArray]:
         """Return the edges within the model's cutoffs and ∂E/∂D (n_edges, 3) of each, eV/Å."""
@@ -129,11 +146,12 @@ class Evaluator:
         """Return the versions of the linear parameters: others after every change."""
         return tuple([readout.version for readout in self._readouts])
 
-    def plans(self) -> list[_ReadyPlan]:
+    def plans(self) -> list[ReadyPlan]:
         """Return the plans for the present linear parameters."""
         versions = self.versions()
         if versions != self._versions:
-            self._plans = [_ReadyPlan(plan, self.calculator.elements) for plan in lower(self.calculator)]
+            elements = self.calculator.elements
+            self._plans = [ReadyPlan(plan, engine, elements) for plan, engine in _lowered(self.calculator, versions)]
             self._versions = versions
         return self._plans
 
@@ -150,7 +168,7 @@ class Evaluator:
 
     def _run(
         self,
-        plan: _ReadyPlan,
+        plan: ReadyPlan,
         structure: Structure,
         neighbors: NeighborList,
         site_energies: FloatArray,
@@ -163,7 +181,10 @@ class Evaluator:
         species = plan.species(structure.species)
         packed = plan.pack(structure, neighbors, species)
         centres, offsets = neighbors.species_order(species, len(plan.E0))
-        extended = None if forces is None else plan.zeros_like(packed)
+        extended = None
+        if forces is not None:
+            _, extended = plan.rows(len(packed))
+            extended.fill(0)
         extended_virials = None if site_virials is None else np.zeros((len(packed), 9))
         coincident = _kernels.evaluate(
             plan.engine,
@@ -188,17 +209,16 @@ class Evaluator:
             site_virials += neighbors.fold(extended_virials).reshape(-1, 3, 3)
 
 
-class _ReadyPlan:
+class ReadyPlan:
     """A plan in the form the kernels take, and the buffers it reuses."""
 
-    def __init__(self, plan: Plan, elements: tuple[str, ...]) -> None:
-        self.engine = make_engine_plan(plan)
+    def __init__(self, plan: Plan, engine: _kernels.Plan, elements: tuple[str, ...]) -> None:
+        self.engine = engine
         self.E0 = plan.E0
         self.has_edges = bool(plan.rcut.max() > 0)
         index = [plan.elements.index(element) for element in elements]
         self._index = None if index == list(range(len(plan.elements))) else np.array(index, dtype=np.int32)
-        self._packed: FloatArray | None = None
-        self._zeros: FloatArray | None = None
+        self._rows = np.empty((0, 4)), np.empty((0, 4))
 
     def species(self, species: Any) -> Any:
         """Translate the model's species indices to the plan's."""
@@ -206,16 +226,28 @@ class _ReadyPlan:
 
     def pack(self, structure: Structure, neighbors: NeighborList, species: Any) -> FloatArray:
         """Positions and species of atoms and images, in an array that is kept."""
-        self._packed = neighbors.pack(structure.positions, structure.cell, species, out=self._packed)
-        return self._packed
+        out, _ = self.rows(neighbors.n_atoms + neighbors.n_images)
+        return neighbors.pack(structure.positions, structure.cell, species, out=out)
 
-    def zeros_like(self, packed: FloatArray) -> FloatArray:
-        """Zeros for forces on atoms and images, in an array that is kept."""
-        if self._zeros is None or self._zeros.shape != packed.shape:
-            self._zeros = np.zeros_like(packed)
-        else:
-            self._zeros.fill(0)
-        return self._zeros
+    def rows(self, n: int) -> tuple[FloatArray, FloatArray]:
+        """Two arrays (n, 4) for positions of and forces on atoms and images; the next call gives the same memory."""
+        if len(self._rows[0]) < n:
+            self._rows = aligned_empty((n, 4)), aligned_empty((n, 4))
+        return self._rows[0][:n], self._rows[1][:n]
+
+
+_known_plans: WeakKeyDictionary[Potential, tuple[tuple[int, ...], list[tuple[Plan, _kernels.Plan]]]] = (
+    WeakKeyDictionary()
+)
+
+
+def _lowered(calculator: Potential, versions: tuple[int, ...]) -> list[tuple[Plan, _kernels.Plan]]:
+    """Return the plans of the present parameters, which all evaluators of a potential share."""
+    known = _known_plans.get(calculator)
+    if known is None or known[0] != versions:
+        known = versions, [(plan, make_engine_plan(plan)) for plan in lower(calculator)]
+        _known_plans[calculator] = known
+    return known[1]
 
 
 def make_engine_plan(plan: Plan) -> _kernels.Plan:
@@ -265,7 +297,7 @@ def refuse_coincident_rows(pair: tuple[int, int], packed: FloatArray, neighbors:
     refuse_coincident(i, int(neighbors.owner[j]), distance)
 
 
-def _add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None:
+def add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None:
     """Add an ASE calculator's energy, forces and virial, of which constraints are no part."""
     system = atoms.copy()
     if virial and system.pbc.any():
@@ -282,7 +314,8 @@ def _add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None
         out.virial += system.positions.T @ ase_forces
 
 
-def _thread_count(threads: int | None) -> int:
+def thread_count(threads: int | None) -> int:
+    """Return how many threads to use; TypeError and ValueError for what is no positive integer."""
     if threads is None:
         return default_threads()
     try:
@@ -321,13 +354,24 @@ def evaluator_of(model: Model) -> Evaluator:
     return evaluator
 
 
-def potential_energy(atoms: Any, calc: Model) -> float:
+def _evaluate(atoms: Any, calc: Model, threads: int | None, **what: bool) -> Evaluation:
+    evaluator = evaluator_of(calc)
+    if threads is None:
+        return evaluator.evaluate(atoms, **what)
+    with evaluator.using(threads):
+        return evaluator.evaluate(atoms, **what)
+
+
+def potential_energy(atoms: Any, calc: Model, *, threads: int | None = None) -> float:
     """Return the potential energy (eV) of an ase.Atoms.
 
     Parameters
     ----------
     atoms : ase.Atoms
     calc : potential, StackedCalculator or ACEModel
+    threads : int, optional
+        For this call; the CPUs this process may use, at most OMP_NUM_THREADS, unless given. Results do not depend on
+        it.
 
     Raises
     ------
@@ -335,30 +379,30 @@ def potential_energy(atoms: Any, calc: Model) -> float:
         If the structure cannot be evaluated: an element the model does not cover, positions that are not finite, a
         singular cell, two atoms in the same place.
     """
-    return evaluator_of(calc).evaluate(atoms, gradients=False).energy
+    return _evaluate(atoms, calc, threads, gradients=False).energy
 
 
-def forces(atoms: Any, calc: Model) -> FloatArray:
+def forces(atoms: Any, calc: Model, *, threads: int | None = None) -> FloatArray:
     """Return the forces (n_atoms, 3) in eV/Å; arguments and errors as `potential_energy`."""
-    out = evaluator_of(calc).evaluate(atoms, virial=False)
+    out = _evaluate(atoms, calc, threads, virial=False)
     assert out.forces is not None
     return out.forces
 
 
-def virial(atoms: Any, calc: Model) -> FloatArray:
+def virial(atoms: Any, calc: Model, *, threads: int | None = None) -> FloatArray:
     """Return the virial (3, 3) in eV, −dE/dε for a strain ε; arguments and errors as `potential_energy`."""
-    return energy_forces_virial(atoms, calc).virial
+    return energy_forces_virial(atoms, calc, threads=threads).virial
 
 
-def energy_forces_virial(atoms: Any, calc: Model) -> EnergyForcesVirial:
+def energy_forces_virial(atoms: Any, calc: Model, *, threads: int | None = None) -> EnergyForcesVirial:
     """Return energy, forces and virial from one pass; arguments and errors as `potential_energy`."""
-    out = evaluator_of(calc).evaluate(atoms)
+    out = _evaluate(atoms, calc, threads)
     assert out.forces is not None
     assert out.virial is not None
     return EnergyForcesVirial(out.energy, out.forces, out.virial)
 
 
-def site_energies(atoms: Any, calc: Model) -> FloatArray:
+def site_energies(atoms: Any, calc: Model, *, threads: int | None = None) -> FloatArray:
     """Return the energy of every atom (n_atoms,) in eV; arguments and errors as `potential_energy`.
 
     Raises
@@ -369,16 +413,20 @@ def site_energies(atoms: Any, calc: Model) -> FloatArray:
     evaluator = evaluator_of(calc)
     if isinstance(evaluator.calculator, StackedCalculator) and evaluator.calculator.ase_calculators:
         raise NotImplementedError("site energies are not defined for a stack with ASE calculators")
-    return evaluator.evaluate(atoms, gradients=False).site_energies
+    with evaluator.using(threads):
+        return evaluator.evaluate(atoms, gradients=False).site_energies
 
 
-def site_edges(atoms: Any, calc: Model) -> Edges:
+def site_edges(atoms: Any, calc: Model, *, threads: int | None = None) -> Edges:
     """Return the edges (i, j, S, D, d) within the model's cutoffs, sorted by (i, j, S): those of `site_grads`."""
     evaluator = evaluator_of(calc)
     structure = read_structure(atoms, evaluator.table)
-    return evaluator.edges(structure, evaluator.neighbors(structure))[0]
+    with evaluator.using(threads):
+        return evaluator.edges(structure, evaluator.neighbors(structure))[0]
 
 
-def site_grads(atoms: Any, calc: Model) -> FloatArray:
+def site_grads(atoms: Any, calc: Model, *, threads: int | None = None) -> FloatArray:
     """Return ∂E/∂D (n_edges, 3) in eV/Å of the edges of `site_edges`; arguments and errors as `potential_energy`."""
-    return evaluator_of(calc).edge_gradients(atoms)[1]
+    evaluator = evaluator_of(calc)
+    with evaluator.using(threads):
+        return evaluator.edge_gradients(atoms)[1]

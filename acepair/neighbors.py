@@ -150,7 +150,7 @@ class NeighborList:
         if len(species) != self.n_atoms:
             raise ValueError(f"species must have {self.n_atoms} entries, one per atom, got {len(species)}")
         shape = (self.n_atoms + self.n_images, 4)
-        packed = out if out is not None and out.shape == shape else _aligned_empty(shape)
+        packed = out if out is not None and out.shape == shape else aligned_empty(shape)
         _neighbors.pack(positions, cell, species, self.image_owner, self.image_shift, packed)
         return packed
 
@@ -315,7 +315,7 @@ def _frozen(name: str, array: npt.NDArray[Any], dtype: type[np.generic]) -> npt.
     return view
 
 
-def _aligned_empty(shape: tuple[int, int], alignment: int = 64) -> FloatArray:
+def aligned_empty(shape: tuple[int, int], alignment: int = 64) -> FloatArray:
     """Return an uninitialised C array that begins at a multiple of `alignment` bytes."""
     size = 8 * math.prod(shape)
     raw = np.empty(size + alignment, np.uint8)

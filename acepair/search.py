@@ -1,4 +1,8 @@
-"""The neighbour search, by vesin: all pairs of a structure within a cutoff, as compressed rows."""
+"""The neighbour search: all pairs of a structure within a cutoff, as compressed rows.
+
+Small structures are searched by trying all images near the atoms (`_neighbors.search_images`), others by vesin. Both
+give the same lists.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import numpy as np
 from . import _neighbors
 from ._types import BoolArray, FloatArray, Int32Array, IntArray
 
+#: distances that are computed sooner than vesin gets started: about a thousand atoms of a crystal, or of a gas
+MAX_TESTS = 3_000_000
 _MAX_REACH = 1e9  # cells and shifts are int32 in vesin
 _MAX_VISITS = 1e9  # pairs of cells of the grid; some seconds
 _VESIN_MAX_CELLS = 1e5  # vesin coarsens larger grids
@@ -30,7 +36,7 @@ def search_pairs(
     cutoff : float
         Å. A few pairs further apart by rounding are found, too.
     threads : int
-        Used by vesin; they do not change the result.
+        For large structures; they do not change the result.
 
     Raises
     ------
@@ -38,17 +44,24 @@ def search_pairs(
         For positions some 1e9 cutoffs away from the origin, a cell so skewed that a search would take minutes,
         and more than 2³¹ atoms and images.
     """
-    n_atoms = len(positions)
-    if n_atoms == 0:
+    if len(positions) == 0:
         none = np.empty(0, np.int32)
         return np.zeros(1, np.int64), none, none, none.reshape(0, 3)
+    found = _neighbors.search_images(positions, cell, pbc, cutoff, MAX_TESTS)
+    return search_by_vesin(positions, cell, pbc, cutoff, threads=threads) if found is None else found
+
+
+def search_by_vesin(
+    positions: FloatArray, cell: FloatArray, pbc: BoolArray, cutoff: float, *, threads: int = 1
+) -> tuple[IntArray, Int32Array, Int32Array, Int32Array]:
+    """As `search_pairs`, for at least one atom."""
     from vesin import NeighborList as Search  # takes as long to import as all of acepair
 
     box, fold, margin = _search_box(positions, cell, pbc, cutoff)
     search = Search(cutoff=cutoff + margin, full_list=True, n_threads=threads)
     # views of vesin's memory, 28 bytes per pair, which goes when `search` does, at the end of this function
     pairs, shifts = search.compute(points=positions, box=box, periodic=True, quantities="PS", copy=False)
-    return _neighbors.build_csr(pairs, shifts, fold, n_atoms)
+    return _neighbors.build_csr(pairs, shifts, fold, len(positions))
 
 
 def _search_box(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _neighbors
+from . import _joined, _neighbors
 from ._types import Elements, FloatArray, IntArray
 from .elements import numbers_of, parse_elements
 
@@ -29,6 +30,22 @@ class Structure(NamedTuple):
     species: npt.NDArray[np.int32]  #: (n_atoms,) index into the elements of the model
 
 
+class Structures(NamedTuple):
+    """Structures one after the other, as the engines read them: C-contiguous arrays, checked."""
+
+    positions: FloatArray  #: (n_atoms, 3) Å, n_atoms of all
+    first: IntArray  #: (n_structures + 1,) where the atoms of each begin
+    cells: FloatArray  #: (n_structures, 3, 3) as those of a Structure
+    pbc: npt.NDArray[np.bool_]  #: (n_structures, 3)
+    numbers: IntArray  #: (n_atoms,)
+    species: npt.NDArray[np.int32]  #: (n_atoms,)
+
+    def structure(self, k: int) -> Structure:
+        """Return structure k: views."""
+        atoms = slice(self.first[k], self.first[k + 1])
+        return Structure(self.positions[atoms], self.cells[k], self.pbc[k], self.numbers[atoms], self.species[atoms])
+
+
 class SpeciesTable:
     """Species indices of a model's elements, looked up by atomic number.
 
@@ -41,8 +58,9 @@ class SpeciesTable:
     def __init__(self, elements: Elements) -> None:
         self.elements = parse_elements(elements)
         self.numbers = numbers_of(self.elements)
-        self._table = np.full(_MAX_NUMBER + 1, -1, dtype=np.int32)
-        self._table[self.numbers] = np.arange(len(self.elements), dtype=np.int32)
+        #: species index by atomic number, −1 for other elements
+        self.index = np.full(_MAX_NUMBER + 1, -1, dtype=np.int32)
+        self.index[self.numbers] = np.arange(len(self.elements), dtype=np.int32)
 
     def species(self, numbers: IntArray) -> npt.NDArray[np.int32]:
         """Return the species index of every atomic number of an (n_atoms,) array.
@@ -53,7 +71,7 @@ class SpeciesTable:
             If there are others than the model's elements; it lists them and the atoms that have them.
         """
         species = np.empty(len(numbers), dtype=np.int32)
-        if not _neighbors.species_of(numbers, self._table, species):
+        if not _neighbors.species_of(numbers, self.index, species):
             self._refuse(numbers, species)
         return species
 
@@ -85,6 +103,88 @@ def read_structure(atoms: Any, table: SpeciesTable) -> Structure:
     """
     positions, cell, pbc, numbers = check_arrays(atoms.positions, atoms.cell, atoms.pbc, atoms.numbers)
     return Structure(positions, cell, pbc, numbers, table.species(numbers))
+
+
+def read_structures(structures: Sequence[Any], table: SpeciesTable, numbered_from: int = 0) -> Structures:
+    """Return the arrays of structures, checked.
+
+    Parameters
+    ----------
+    structures : sequence of ase.Atoms
+    table : SpeciesTable
+        The elements of the model.
+    numbered_from : int
+        Index of the first structure in messages.
+
+    Returns
+    -------
+    Structures
+        Arrays of their own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `read_structure`, with the index of the structure.
+    """
+    joined = _join(structures)
+    if joined is not None:
+        positions, first, cells, pbc, numbers = joined
+        sound = _neighbors.first_not_finite(positions) < 0
+        if sound and _joined.first_unsound_cell(cells, pbc, MIN_INDEPENDENCE) < 0:
+            species = np.empty(len(numbers), np.int32)
+            if _neighbors.species_of(numbers, table.index, species):
+                return Structures(positions, first, cells, pbc, numbers, species)
+    return _read_one_by_one(structures, table, numbered_from)
+
+
+def _join(
+    structures: Sequence[Any],
+) -> tuple[FloatArray, IntArray, FloatArray, npt.NDArray[np.bool_], IntArray] | None:
+    """Return positions, first, cells, pbc and numbers if they are as in ase.Atoms."""
+    try:
+        lengths = [len(atoms.positions) for atoms in structures]
+        if lengths != [len(atoms.numbers) for atoms in structures]:
+            return None
+        positions = np.concatenate([atoms.positions for atoms in structures])
+        cells = np.concatenate([atoms.cell.array for atoms in structures])
+        pbc = np.concatenate([atoms.pbc for atoms in structures])
+        numbers = np.concatenate([atoms.numbers for atoms in structures])
+    except (ValueError, TypeError, AttributeError):
+        return None
+    n, n_atoms = len(structures), sum(lengths)
+    shapes = [array.shape for array in (positions, cells, pbc, numbers)]
+    dtypes = [array.dtype for array in (positions, cells, pbc, numbers)]
+    if shapes != [(n_atoms, 3), (3 * n, 3), (3 * n,), (n_atoms,)] or dtypes != [_FLOAT, _FLOAT, _BOOL, _INT]:
+        return None
+    first = np.zeros(n + 1, np.int64)
+    np.cumsum(lengths, out=first[1:])
+    return positions, first, cells.reshape(n, 3, 3), pbc.reshape(n, 3), numbers
+
+
+def _read_one_by_one(structures: Sequence[Any], table: SpeciesTable, numbered_from: int) -> Structures:
+    read = []
+    for k, atoms in enumerate(structures, start=numbered_from):
+        with naming_structure(k):
+            read.append(read_structure(atoms, table))
+    first = np.zeros(len(read) + 1, np.int64)
+    np.cumsum([len(one.positions) for one in read], out=first[1:])
+    return Structures(
+        np.concatenate([one.positions for one in read]),
+        first,
+        np.stack([one.cell for one in read]),
+        np.stack([one.pbc for one in read]),
+        np.concatenate([one.numbers for one in read]),
+        np.concatenate([one.species for one in read]),
+    )
+
+
+@contextmanager
+def naming_structure(k: int) -> Iterator[None]:
+    """Put the index of a structure before the messages of errors."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"structure {k}: {error}") from error
 
 
 def check_arrays(

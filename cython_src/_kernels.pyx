@@ -378,7 +378,7 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
 def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None, const double[:, ::1] xyzs not None,
                const int64_t[::1] first not None, const int32_t[::1] neighbor not None, const int32_t[::1] centres not None,
                const int64_t[::1] species_first not None, const int32_t[::1] owner not None, double[:, ::1] site_basis,
-               double[:, :, ::1] forces, double[:, ::1] virial, double[:, :, ::1] jacobian, int n_threads):
+               double[:, :, ::1] forces, double[:, ::1] virial, double[:, :, ::1] jacobian, int64_t first_column, int n_threads):
     """Add a plan's basis functions and their derivatives to those outputs that are not None; the caller validates.
 
     Parameters
@@ -389,10 +389,10 @@ def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None
         The atom to which the force on each row of `xyzs` goes.
     site_basis : (n_atoms, n_functions) or None
         B_i.
-    forces : (n_atoms, 3, n_species n_functions) or None
-        −∂(Σ_i B_i)/∂r, one block of columns for each species of centre.
-    virial : (9, n_species n_functions) or None
-        −Σ D ⊗ ∂B_i/∂D.
+    forces : (n_atoms, 3, n_columns) or None
+        −∂(Σ_i B_i)/∂r, n_functions columns for each species of centre, from `first_column` on.
+    virial : (9, n_columns) or None
+        −Σ D ⊗ ∂B_i/∂D in the same columns; given if and only if forces are.
     jacobian : (n_edges, 3, n_functions) or None
         ∂B_i/∂D of every edge.
     n_threads : int
@@ -412,10 +412,10 @@ def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None
     system.first = &first[0]
     system.neighbor = pointer_i(neighbor)
     out.begin = out.end = 0
-    out.n_columns = rows.c.n_functions * plan.c.n_species
+    out.n_columns = forces.shape[2] if forces is not None else 0
     out.site_basis = &site_basis[0, 0] if site_basis is not None else NULL
-    out.forces = &forces[0, 0, 0] if forces is not None else NULL
-    out.virial = &virial[0, 0] if virial is not None else NULL
+    out.forces = &forces[0, 0, first_column] if forces is not None else NULL
+    out.virial = &virial[0, first_column] if virial is not None else NULL
     out.jacobian = &jacobian[0, 0, 0] if jacobian is not None and jacobian.shape[0] else NULL
     out.owner = pointer_i(owner)
     out.coincident = coincident

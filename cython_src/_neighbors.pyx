@@ -5,7 +5,7 @@ Arrays come validated from acepair.structure and acepair.neighbors.
 
 from libc.math cimport INFINITY, isfinite, sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 from libcpp.vector cimport vector
 
 import numpy as np
@@ -46,6 +46,20 @@ cdef extern from "neighbor_csr.hpp" namespace "acepair" nogil:
         const int32_t *fold
     void count_rows(const FoldedPairs&, int64_t, int64_t, int64_t*, ImageSet&) except +
     void fill_rows(const FoldedPairs&, int64_t, const int64_t*, ImageSet&, int32_t*, vector[Image]&) except +
+
+
+cdef extern from "image_search.hpp" namespace "acepair" nogil:
+    cdef cppclass SearchInput:
+        const double *positions
+        int64_t n_atoms
+        Mat3 cell
+        Axes periodic
+    cdef cppclass Rows:
+        vector[int64_t] first
+        vector[int32_t] neighbor
+        vector[Image] images
+    cdef cppclass ImageSearch:
+        bint find(const SearchInput&, double, int64_t, Rows&) except +
 
 
 # A pointer to the first element, or NULL where there is none.
@@ -151,7 +165,6 @@ def build_csr(
     cdef FoldedPairs found
     cdef ImageSet images
     cdef vector[Image] ordered
-    cdef Py_ssize_t k, c
     found.size = pairs.shape[0]
     found.pairs = &pairs[0, 0] if found.size > 0 else NULL
     found.shifts = &shifts[0, 0] if found.size > 0 else NULL
@@ -168,15 +181,55 @@ def build_csr(
     with nogil:
         fill_rows(found, n_atoms, &first[0], images, &neighbor[0], ordered)
 
-    owner_array = np.empty(ordered.size(), np.int32)
-    shift_array = np.empty((ordered.size(), 3), np.int32)
+    owner_array, shift_array = image_arrays(ordered)
+    return first_array, neighbor_array[:first[n_atoms]], owner_array, shift_array
+
+
+cdef tuple image_arrays(const vector[Image]& images):
+    """Owners (n_images,) and shifts (n_images, 3)."""
+    cdef Py_ssize_t n = images.size(), k, c
+    owner_array, shift_array = np.empty(n, np.int32), np.empty((n, 3), np.int32)
     cdef int32_t[::1] owner = owner_array
     cdef int32_t[:, ::1] shift = shift_array
-    for k in range(<Py_ssize_t>ordered.size()):
-        owner[k] = ordered[k].owner
+    for k in range(n):
+        owner[k] = images[k].owner
         for c in range(3):
-            shift[k, c] = ordered[k].shift[c]
-    return first_array, neighbor_array[:first[n_atoms]], owner_array, shift_array
+            shift[k, c] = images[k].shift[c]
+    return owner_array, shift_array
+
+
+def search_images(
+    const double[:, ::1] positions not None,
+    const double[:, ::1] cell not None,
+    const unsigned char[::1] pbc not None,
+    double cutoff,
+    int64_t max_tests,
+):
+    """What build_csr returns, of all pairs of at least one atom closer than cutoff; see image_search.hpp.
+
+    None if that takes more than max_tests distances, or atoms are too far from the origin.
+    """
+    cdef SearchInput structure
+    cdef ImageSearch search
+    cdef Rows rows
+    cdef Py_ssize_t n = positions.shape[0]
+    structure.positions = &positions[0, 0]
+    structure.n_atoms = n
+    structure.cell = as_matrix(&cell[0, 0])
+    structure.periodic = as_axes(&pbc[0])
+    cdef bint found
+    with nogil:
+        found = search.find(structure, cutoff, max_tests, rows)
+    if not found:
+        return None
+    first_array, neighbor_array = np.empty(n + 1, np.int64), np.empty(rows.neighbor.size(), np.int32)
+    cdef int64_t[::1] first = first_array
+    cdef int32_t[::1] neighbor = neighbor_array
+    memcpy(&first[0], rows.first.data(), (n + 1) * sizeof(int64_t))
+    if neighbor.shape[0] > 0:
+        memcpy(&neighbor[0], rows.neighbor.data(), neighbor.shape[0] * sizeof(int32_t))
+    owner_array, shift_array = image_arrays(rows.images)
+    return first_array, neighbor_array, owner_array, shift_array
 
 
 cdef class Reference:

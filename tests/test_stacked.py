@@ -6,14 +6,13 @@ from functools import cache
 
 import numpy as np
 import pytest
-import vesin
 from ase.calculators.lj import LennardJones
 from numpy.testing import assert_allclose, assert_array_equal
 from reference import structures
 from reference.naive import edges
 
 import acepair
-from acepair import ACECalculator, ETACEPotential, ETOneBodyPotential, ETPairPotential, StackedCalculator
+from acepair import ACECalculator, ETACEPotential, ETOneBodyPotential, ETPairPotential, StackedCalculator, neighbors
 from acepair import _kernels as kernels
 from acepair.evaluate import Evaluator, evaluator_of
 
@@ -58,7 +57,7 @@ CUTOFFS = {
 
 @pytest.fixture
 def count(monkeypatch):
-    """Numbers of searches by vesin and of passes of the kernels over the edges."""
+    """Numbers of searches for neighbours and of passes of the kernels over the edges."""
     counts = {"searches": 0, "passes": 0}
 
     def counted(function, name):
@@ -68,7 +67,7 @@ def count(monkeypatch):
 
         return call
 
-    monkeypatch.setattr(vesin, "NeighborList", counted(vesin.NeighborList, "searches"))
+    monkeypatch.setattr(neighbors, "find_neighbors", counted(neighbors.find_neighbors, "searches"))
     monkeypatch.setattr(kernels, "evaluate", counted(kernels.evaluate, "passes"))
     return counts
 

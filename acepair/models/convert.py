@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from ..basis.radial import RadialEmbedding
 from .ace import ETACE, ETACEPotential
@@ -73,6 +74,17 @@ def as_calculator(model: Potential | ACEModel) -> Potential:
             hint = "; load_model reads files"
         got = type(model).__name__
         raise TypeError(f"model must be a potential, a StackedCalculator or an ACEModel, got {got}{hint}")
+    known = _potentials.get(model)
+    if known is None:
+        known = _potentials[model] = _potential_of(model)
+    return known
+
+
+#: kept, so that what engines prepare for a potential is prepared once for a model
+_potentials: WeakKeyDictionary[ACEModel, StackedCalculator] = WeakKeyDictionary()
+
+
+def _potential_of(model: ACEModel) -> StackedCalculator:
     components: list[Potential] = [ETOneBodyPotential(ETOneBody(model.E0s))]
     components.append(ETACEPotential(ETACE(model.rembed, model.yembed, model.basis, model.readout), model.rcuts))
     if model.pair_rembed is not None and model.pair_readout is not None:

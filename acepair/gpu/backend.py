@@ -1,0 +1,67 @@
+"""The one place that knows what runs the kernels and whose arrays they are: CuPy here, NumPy and a host shim in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+KERNELS = Path(__file__).parent / "kernels"
+
+
+class Kernel(Protocol):
+    """A kernel ready to be launched."""
+
+    def __call__(self, blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int) -> None:
+        """Launch with `shared` bytes of shared memory; arguments are three structs (arrays of int64) or None."""
+
+
+class Backend(Protocol):
+    """A device."""
+
+    @property
+    def xp(self) -> Any:
+        """Module of its arrays: CuPy, or NumPy."""
+
+    @property
+    def max_shared(self) -> int:
+        """Bytes of shared memory a block may have."""
+
+    def kernel(self, source: str, name: str, shared: int = 0) -> Kernel:
+        """Return a kernel of a translation unit, which is compiled once; `shared` bytes are the most it will get."""
+
+    def pointer(self, array: Any) -> int:
+        """Address of an array's data on the device."""
+
+    def to_host(self, array: Any) -> npt.NDArray[Any]:
+        """Copy to NumPy, after all that has been launched."""
+
+
+def to_device(backend: Backend, array: npt.ArrayLike, dtype: npt.DTypeLike = None) -> Any:
+    """Return a C-contiguous array of the device; at least one element is allocated, so that it has an address."""
+    values = backend.xp.ascontiguousarray(backend.xp.asarray(array, dtype=dtype))
+    return values if values.size else backend.xp.zeros(1, dtype=values.dtype)
+
+
+def cuda_backend() -> Backend:
+    """Return the current CUDA device.
+
+    Raises
+    ------
+    ImportError
+        If CuPy is not installed.
+    RuntimeError
+        If there is no driver or no device.
+    """
+    from .cuda import CudaBackend
+
+    return CudaBackend()
+
+
+def host_array(array: Any, dtype: npt.DTypeLike = None) -> npt.NDArray[Any]:
+    """Return a small array of either kind as NumPy's."""
+    get = getattr(array, "get", None)
+    return np.asarray(array if get is None else get(), dtype=dtype)

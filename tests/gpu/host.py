@@ -1,0 +1,86 @@
+"""The kernels on the CPU: NumPy in place of CuPy, and the same sources compiled by g++ with shim.hpp in place of CUDA."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acepair.gpu.backend import KERNELS
+
+HERE = Path(__file__).parent
+COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+_FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
+_POINTERS = [ctypes.c_void_p] * 3
+
+
+class PoisonedNumPy:
+    """NumPy whose fresh memory holds what no kernel may read: NaN, and integers out of any range."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def empty(shape: Any, dtype: Any = np.float64) -> np.ndarray:
+        array = np.empty(shape, dtype)
+        array.fill(np.nan if array.dtype.kind == "f" else -(2**30))
+        return array
+
+
+class HostBackend:
+    """A backend without a device; counts launches by kernel."""
+
+    def __init__(self, max_shared: int = 232448) -> None:
+        self.xp: Any = PoisonedNumPy()
+        self.max_shared = max_shared
+        self.launched: list[str] = []
+
+    def kernel(self, source: str, name: str, shared: int = 0) -> Any:
+        assert shared <= self.max_shared
+        library = _library(source)
+        function = getattr(library, name)
+        launch = library.shim_launch
+        launch.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_int64, *_POINTERS, ctypes.c_int64, ctypes.c_int64]
+
+        def run(blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int) -> None:
+            self.launched.append(name)
+            assert 0 < blocks < 2**31
+            assert 0 < threads <= 1024
+            pointers = [None if a is None else a.ctypes.data for a in arguments]
+            if launch(ctypes.cast(function, ctypes.c_void_p), blocks, threads, shared, *pointers, first, count):
+                raise RuntimeError(f"{name} wrote beyond its {shared} bytes of shared memory")
+
+        return run
+
+    def pointer(self, array: Any) -> int:
+        return int(array.ctypes.data)
+
+    def to_host(self, array: Any) -> np.ndarray:
+        return np.array(array)
+
+
+_libraries: dict[str, ctypes.CDLL] = {}
+
+
+def _library(source: str) -> ctypes.CDLL:
+    """Compile a translation unit, once in a process; folders outlive it for a debugger only if a test fails."""
+    key = hashlib.sha256(source.encode()).hexdigest()
+    if key not in _libraries:
+        assert COMPILER is not None
+        with tempfile.TemporaryDirectory() as folder:
+            text, out = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
+            text.write_text(source)
+            command = [COMPILER, *_FLAGS, f"-I{KERNELS}", f"-I{HERE}", "-o", str(out), str(text)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"{' '.join(command)}\n{done.stderr[:5000]}")
+            _libraries[key] = ctypes.CDLL(str(out))
+    return _libraries[key]

@@ -1,4 +1,4 @@
-"""Structs for kernels: pointers and numbers as int64 in device memory, in the order of kernels/arguments.hpp."""
+"""Structs for kernels: pointers and numbers as int64 in device memory, in the order of the headers."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _number(backend: Backend, value: Any) -> int:
 
 @cache
 def field_names(struct: str) -> tuple[str, ...]:
-    """Names of a struct's fields as the header has them."""
-    header = (KERNELS / "arguments.hpp").read_text()
+    """Names of a struct's fields as the headers have them."""
+    header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp"))
     body = re.search(rf"^struct {struct} {{\n(.*?)^}};", header, re.MULTILINE | re.DOTALL)
     assert body is not None
     declarations = re.sub(r"//.*", "", body[1]).replace("const ", "").split(";")

@@ -59,9 +59,3 @@ def cuda_backend() -> Backend:
     from .cuda import CudaBackend
 
     return CudaBackend()
-
-
-def host_array(array: Any, dtype: npt.DTypeLike = None) -> npt.NDArray[Any]:
-    """Return a small array of either kind as NumPy's."""
-    get = getattr(array, "get", None)
-    return np.asarray(array if get is None else get(), dtype=dtype)

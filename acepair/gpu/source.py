@@ -62,14 +62,15 @@ def choose_layout(sizes: Sizes, itemsize: int, max_shared: int) -> Layout:
     else:
         tile, nodes = 32, max_shared
     fits = nodes + 8 * rows * tile <= max_shared
-    if fits and nodes > max_shared // 3:
+    adjoints_fit = fits and nodes + sizes.n_internal * tile * itemsize + 16 * 8 * tile <= max_shared
+    taken = (nodes + adjoints_fit * sizes.n_internal * tile * itemsize) if fits else 0
+    if max_shared // 3 < taken <= max_shared - 16 * 8 * tile:
         rows = 16  # one or two blocks per multiprocessor: more threads each
-    adjoints = nodes + sizes.n_internal * tile * itemsize + 8 * rows * tile
     threads = 128
     while threads > 32 and _pool_bytes(sizes, threads, itemsize) > _POOL_SHARED:
         threads //= 2
     return Layout(
-        tile=tile, product_rows=rows, edge_threads=threads, nodes_shared=fits, adjoints_shared=fits and adjoints <= max_shared
+        tile=tile, product_rows=rows, edge_threads=threads, nodes_shared=fits, adjoints_shared=adjoints_fit
     )
 
 
@@ -133,7 +134,7 @@ def model_source(plan: Plan, channels: Channels, products: Products, layout: Lay
     harmonics = dict(zip(("A", "B", "RAISE", "LOWER", "ALONG"), harmonics_constants(lmax), strict=True))
     return "\n".join(
         (
-            f"// acepair {_digest()}",  # CuPy's cache on disk does not see changes of what is included
+            f"// acepair {kernels_digest()}",
             '#include "device.hpp"',
             "namespace acepair::gpu {",
             f"using real = {'double' if dtype == np.float64 else 'float'};",
@@ -183,6 +184,7 @@ def _braces(values: Iterable[float]) -> str:
 
 
 @cache
-def _digest() -> str:
+def kernels_digest() -> str:
+    """Tell sources from others: CuPy's cache on disk does not see changes of what is included."""
     files = sorted(path for path in KERNELS.iterdir() if path.suffix in (".cu", ".hpp"))
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]

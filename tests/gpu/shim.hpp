@@ -17,7 +17,7 @@
 
 namespace acepair::gpu {
 
-using std::int32_t, std::int64_t, std::uint64_t, std::uint8_t, std::sqrt;
+using std::int32_t, std::int64_t, std::sqrt, std::floor;
 
 namespace shim {
 inline int64_t block_index;

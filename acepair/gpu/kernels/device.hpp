@@ -19,8 +19,6 @@ namespace acepair::gpu {
 
 using int32_t = int;
 using int64_t = long long;
-using uint64_t = unsigned long long;
-using uint8_t = unsigned char;
 
 ACEPAIR_DEVICE int64_t block_index() { return blockIdx.x; }
 ACEPAIR_DEVICE int block_size() { return blockDim.x; }

@@ -1,0 +1,292 @@
+"""Plans on a device: energies, forces and virials of one structure or many, with arrays of the device in and out.
+
+Knows neither ASE nor models nor compiled modules: plans and arrays are all it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import BoolArray, FloatArray, IntArray
+from ..plan import Plan
+from .arguments import Struct
+from .backend import Backend, cuda_backend, to_device
+from .device_plan import Buffers, DevicePlan
+from .geometry import motion_allowed, strains
+from .lists import DeviceList
+from .search import search_neighbors
+from .source import Layout
+
+_DTYPES = ("float64", "float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What one evaluation gives: arrays of the device, overwritten by the next evaluation of the same system."""
+
+    energies: Any  #: (n_structures,) eV
+    site_energies: Any  #: (n_atoms,) eV
+    forces: Any | None  #: (n_atoms, 3) eV/Å
+    virials: Any | None  #: (n_structures, 3, 3) eV, −Σ D ⊗ g
+    site_virials: Any | None  #: (n_atoms, 3, 3) eV; −D ⊗ g belongs to the neighbour
+
+
+class Engine:
+    """Plans made ready to run on a device.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        Together the model.
+    elements : tuple of str
+        What species indices stand for.
+    dtype : {"float64", "float32"}
+        Of what is evaluated for edges and products; positions, energies and the sums of forces are float64 anyway.
+    backend : Backend, optional
+        The current CUDA device unless given.
+    layout : Layout, optional
+        How kernels divide their work, chosen unless given.
+    chunk_bytes : int
+        What A and its adjoint may take: larger systems are evaluated in chunks of atoms, with the same results.
+
+    Raises
+    ------
+    ImportError, RuntimeError
+        If there is no CuPy, no driver or no device.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        elements: tuple[str, ...],
+        *,
+        dtype: str = "float64",
+        backend: Backend | None = None,
+        layout: Layout | None = None,
+        chunk_bytes: int = 1 << 30,
+    ) -> None:
+        if dtype not in _DTYPES:
+            raise ValueError(f"dtype must be {' or '.join(_DTYPES)}, got {dtype!r}")
+        self.backend = cuda_backend() if backend is None else backend
+        self.elements, self.dtype = elements, np.dtype(dtype)
+        self.rcut = max((float(plan.rcut.max()) for plan in plans), default=0.0)
+        # energies of atoms alone: no kernel needs to run for them
+        self.E0 = sum((_E0(plan, elements) for plan in plans if not plan.rcut.max() > 0), np.zeros(len(elements)))
+        self.plans = [
+            DevicePlan(self.backend, plan, elements, self.dtype, layout=layout, chunk_bytes=chunk_bytes)
+            for plan in plans
+            if plan.rcut.max() > 0
+        ]
+
+    def run(self, buffers: Buffers, motion: Struct | None, *, gradients: bool, virial: bool) -> None:
+        """Evaluate all plans; without `motion` positions are in the buffers already and results are added."""
+        for k, plan in enumerate(self.plans):
+            if k == 0 and motion is not None:
+                plan.begin(buffers, motion)
+            plan.evaluate(buffers, gradients=gradients, virial=virial)
+        self.plans[0].finish(buffers, virial=virial and gradients)
+
+
+class System:
+    """One structure or many, whose atoms move and stay the same; it keeps its neighbour list.
+
+    Parameters
+    ----------
+    engine : Engine
+    species : array of int32 (n_atoms,)
+        Index into the engine's elements; of all structures, one after the other.
+    pbc : array of bool (n_structures, 3)
+    structure_first : array of int64 (n_structures + 1,)
+        Where the atoms of each structure begin.
+    skin : float
+        Å: a list is made for pairs this much further apart than the cutoff, and used until atoms or cells have moved too far.
+
+    Attributes
+    ----------
+    n_rebuilds, n_reuses : int
+        How often an evaluation made a list, and used the last one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        species: npt.ArrayLike,
+        pbc: npt.ArrayLike,
+        structure_first: npt.ArrayLike | None = None,
+        *,
+        skin: float = 1.0,
+    ) -> None:
+        if not 0 <= skin < np.inf:
+            raise ValueError(f"skin must be finite and not negative (Å), got {skin}")
+        self.engine, self.skin = engine, float(skin)
+        self.species = np.asarray(species, dtype=np.int32)
+        first = (0, len(self.species)) if structure_first is None else structure_first
+        self.structure_first: IntArray = np.asarray(first, dtype=np.int64)
+        self.pbc: BoolArray = np.asarray(pbc, dtype=np.bool_).reshape(-1, 3)
+        if len(self.pbc) != len(self.structure_first) - 1:
+            raise ValueError(f"pbc must have {len(self.structure_first) - 1} rows, one per structure, got {len(self.pbc)}")
+        if len(self.species) and not 0 <= self.species.min() <= self.species.max() < len(engine.elements):
+            raise ValueError(
+                f"species must lie in 0..{len(engine.elements) - 1}, got {self.species.min()}..{self.species.max()}"
+            )
+        self.n_rebuilds = self.n_reuses = 0
+        self._buffers: Buffers | None = None
+        self._cells: FloatArray | None = None  # the list was made for
+        self._framed: FloatArray | None = None  # the frame was made for
+        self._motion: Struct | None = None
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms of all structures."""
+        return len(self.species)
+
+    def evaluate(
+        self, positions: Any, cells: npt.ArrayLike, *, gradients: bool = True, virial: bool = True
+    ) -> Results:
+        """Return energies and, with `gradients`, forces, and with `virial` virials, too.
+
+        Parameters
+        ----------
+        positions : array of float64 (n_atoms, 3), of the device or the host
+            Å.
+        cells : array of float64 (n_structures, 3, 3), of the host
+            Å.
+
+        Raises
+        ------
+        ValueError
+            For positions that are not finite, and two atoms in the same place.
+        """
+        xp, n = self.engine.backend.xp, self.n_atoms
+        x = xp.ascontiguousarray(xp.asarray(positions, dtype=xp.float64))
+        if x.shape != (n, 3):
+            raise ValueError(f"positions must have shape ({n}, 3), got {x.shape}")
+        h = np.asarray(cells, dtype=np.float64).reshape(-1, 3, 3)
+        if len(h) != len(self.pbc):
+            raise ValueError(f"cells must have shape ({len(self.pbc)}, 3, 3), got {np.shape(cells)}")
+        if n == 0 or not self.engine.plans:
+            return self._alone(gradients, virial)
+        virial = virial and gradients
+        reused = self._still_may_hold(h)
+        if not reused:
+            self._rebuild(x, h)
+        report = self._run(x, h, gradients, virial)
+        if reused and report[-2] and not report[-1]:  # status: atoms have moved too far
+            reused = False
+            self._rebuild(x, h)
+            report = self._run(x, h, gradients, virial)
+        self.n_reuses += reused
+        self._refuse(report, x)
+        return self._results(gradients, virial)
+
+    def clear(self) -> None:
+        """Forget the list and the memory that goes with it."""
+        self._buffers = self._cells = self._framed = self._motion = None
+
+    def _still_may_hold(self, cells: FloatArray) -> bool:
+        if self._buffers is None or self._cells is None:
+            return False
+        if (cells == self._cells)[self.pbc].all():
+            return True
+        return bool((motion_allowed(strains(self._cells, cells, self.pbc), self.engine.rcut, self.skin) >= 0).all())
+
+    def _rebuild(self, x: Any, cells: FloatArray) -> None:
+        self.clear()  # first: not to hold two lists of a big system at a time
+        backend, engine = self.engine.backend, self.engine
+        xp = backend.xp
+        if not bool(xp.isfinite(x).all()):
+            self._refuse_not_finite(x)
+        found = search_neighbors(backend, x, cells, self.pbc, self.structure_first, engine.rcut + self.skin)
+        species = xp.asarray(self.species)[found.row_owner]
+        list_ = DeviceList(backend, *found, species, self.structure_first, len(engine.elements))
+        self._buffers = Buffers(backend, list_, engine.dtype)
+        self._cells, self._reference = cells.copy(), x.copy()
+        self.n_rebuilds += 1
+
+    def _run(self, x: Any, cells: FloatArray, gradients: bool, virial: bool) -> npt.NDArray[np.int64 | np.float64]:
+        """Launch everything; return the three numbers of the status."""
+        buffers = self._buffers
+        assert buffers is not None
+        assert self._cells is not None
+        if self._framed is None or not np.array_equal(self._framed, cells):
+            strain = strains(self._cells, cells, self.pbc)
+            limit = motion_allowed(strain, self.engine.rcut, self.skin)
+            frame = np.concatenate(
+                (np.where(self.pbc[:, :, None], cells, 0).reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None]), axis=1
+            )
+            self._frame = to_device(self.engine.backend, frame)
+            self._framed, self._motion = cells.copy(), None
+        if self._motion is None or self._motion.fields["positions"] is not x:
+            self._motion = Struct(
+                self.engine.backend, "Motion", positions=x, reference=self._reference, frame=self._frame
+            )
+        self.engine.run(buffers, self._motion, gradients=gradients, virial=virial)
+        report = self.engine.backend.to_host(buffers.report)
+        status = report[-3:].view(np.int64)
+        if status.any():
+            buffers.report[-3:] = 0
+        return status
+
+    def _results(self, gradients: bool, virial: bool) -> Results:
+        buffers, n = self._buffers, self.n_atoms
+        assert buffers is not None
+        arrays = buffers.arrays
+        totals = arrays["totals"][: 10 * len(self.pbc)].reshape(-1, 10)
+        energies, site_energies = totals[:, 0], arrays["site_energy"][:n]
+        if self.engine.E0.any():
+            alone = self._alone(False, False)
+            energies, site_energies = energies + alone.energies, site_energies + alone.site_energies
+        return Results(
+            energies,
+            site_energies,
+            arrays["forces"][:n] if gradients else None,
+            totals[:, 1:].reshape(-1, 3, 3) if virial else None,
+            arrays["site_virial"][:n].reshape(-1, 3, 3) if virial else None,
+        )
+
+    def _alone(self, gradients: bool, virial: bool) -> Results:
+        """Results of atoms that have no neighbours, or none that matter."""
+        xp, n, n_structures = self.engine.backend.xp, self.n_atoms, len(self.pbc)
+        site = self.engine.E0[self.species]
+        energies = np.array([site[a:b].sum() for a, b in zip(self.structure_first, self.structure_first[1:], strict=False)])
+        return Results(
+            xp.asarray(energies),
+            xp.asarray(site),
+            xp.zeros((n, 3)) if gradients else None,
+            xp.zeros((n_structures, 3, 3)) if virial and gradients else None,
+            xp.zeros((n, 3, 3)) if virial and gradients else None,
+        )
+
+    def _refuse(self, status: npt.NDArray[Any], x: Any) -> None:
+        """Complain about what the kernels have found."""
+        if status[-1]:
+            self._refuse_not_finite(x)
+        if status[0]:
+            assert self._buffers is not None
+            arrays, e = self._buffers.list.arrays, int(status[0]) - 1
+            i, row = int(arrays["centre"][e]), int(arrays["neighbor"][e])
+            j = int(arrays["row_owner"][row])
+            xyzs = self.engine.backend.to_host(self._buffers.arrays["xyzs"][np.array([i, row])])
+            self.clear()
+            refuse_coincident(i, j, float(np.linalg.norm(xyzs[1, :3] - xyzs[0, :3])))
+
+    def _refuse_not_finite(self, x: Any) -> None:
+        host = self.engine.backend.to_host(x)
+        self.clear()
+        atom = int(np.flatnonzero(~np.isfinite(host).all(axis=1))[0])
+        raise ValueError(f"positions must be finite (Å), got {host[atom].tolist()} for atom {atom}")
+
+
+def refuse_coincident(i: int, j: int, distance: float) -> None:
+    """Raise the ValueError for two atoms in the same place, as `acepair.structure.refuse_coincident` does."""
+    pair = f"atoms {i} and {j}" if i != j else f"atom {i} and its own periodic image"
+    raise ValueError(f"atoms must be at least 1e-06 Å apart, got {distance:.3g} Å for {pair}")
+
+
+def _E0(plan: Plan, elements: tuple[str, ...]) -> FloatArray:
+    return np.array([plan.E0[plan.elements.index(element)] for element in elements])

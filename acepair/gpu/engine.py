@@ -74,11 +74,18 @@ class Engine:
             raise ValueError(f"dtype must be {' or '.join(_DTYPES)}, got {dtype!r}")
         self.backend = cuda_backend() if backend is None else backend
         self.elements, self.dtype = elements, np.dtype(dtype)
+        self._layout, self._chunk_bytes = layout, chunk_bytes
+        self.update(plans)
+
+    def update(self, plans: Sequence[Plan]) -> None:
+        """Take other plans, as after a change of linear parameters. Cutoffs must be the same."""
         self.rcut = max((float(plan.rcut.max()) for plan in plans), default=0.0)
         # energies of atoms alone: no kernel needs to run for them
-        self.E0 = sum((_E0(plan, elements) for plan in plans if not plan.rcut.max() > 0), np.zeros(len(elements)))
+        self.E0 = sum((_E0(plan, self.elements) for plan in plans if not plan.rcut.max() > 0), np.zeros(len(self.elements)))
         self.plans = [
-            DevicePlan(self.backend, plan, elements, self.dtype, layout=layout, chunk_bytes=chunk_bytes)
+            DevicePlan(
+                self.backend, plan, self.elements, self.dtype, layout=self._layout, chunk_bytes=self._chunk_bytes
+            )
             for plan in plans
             if plan.rcut.max() > 0
         ]

@@ -62,11 +62,11 @@ class Products:
 
 
 def permuted(plan: Plan, elements: tuple[str, ...]) -> Plan:
-    """Return a plan with its species in another order."""
-    order = np.array([plan.elements.index(element) for element in elements], dtype=np.int64)
-    if (order == np.arange(len(order))).all():
+    """Return a plan for some of its species, in the given order."""
+    if elements == plan.elements:
         return plan
-    pairs = (order[:, None] * len(order) + order).ravel()
+    order = np.array([plan.elements.index(element) for element in elements], dtype=np.int64)
+    pairs = (order[:, None] * len(plan.elements) + order).ravel()
     n_l = plan.lmax + 1
     runs = [
         plan.runs[plan.run_first[pair * n_l + l] : plan.run_first[pair * n_l + l + 1]]

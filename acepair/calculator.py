@@ -284,6 +284,8 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         evaluator = self._make_evaluator(self.default_parameters | self.parameters | kwargs)
         changed: dict[str, Any] = super().set(**kwargs)
         self._evaluator = evaluator
+        if changed.keys() & {"device", "dtype"}:
+            self.reset()  # known values are of another precision
         return changed
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:

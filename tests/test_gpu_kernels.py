@@ -94,9 +94,7 @@ def test_layouts_and_chunks_do_not_matter(layout):
     expected = HostEvaluator(calculator).evaluate(atoms, site_virials=True)
     results = []
     for chunk_bytes in (1, 1 << 30):  # one tile at a time, all at once
-        engine = Engine(
-            lower(calculator), ("Si", "O"), backend=HostBackend(), layout=layout, chunk_bytes=chunk_bytes
-        )
+        engine = Engine(lower(calculator), ("Si", "O"), backend=HostBackend(), layout=layout, chunk_bytes=chunk_bytes)
         results.append(evaluate_arrays(engine, structure))
         assert_allclose(results[-1].forces, expected.forces, rtol=0, atol=1e-12 * np.abs(expected.forces).max())
         assert_allclose(results[-1].virials[0], expected.virial, rtol=0, atol=1e-12 * np.abs(expected.virial).max())
@@ -170,8 +168,9 @@ def test_stack_whose_parts_have_plans_of_their_own():
 def test_ase_calculators_in_a_stack_are_refused():
     from ase.calculators.lj import LennardJones
 
+    stack = acepair.StackedCalculator([*tutorial().to_calculator().components, LennardJones()])
     with pytest.raises(TypeError, match="ASE calculators"):
-        Evaluator(acepair.StackedCalculator([*tutorial().to_calculator().components, LennardJones()]), backend=HostBackend())
+        Evaluator(stack, backend=HostBackend())
 
 
 @pytest.mark.parametrize("dtype", ["float16", "double"])

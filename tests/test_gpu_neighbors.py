@@ -58,12 +58,13 @@ def test_far_apart_and_far_away():
     assert_array_equal(pairs_of_search(atoms, 3.0), [[1, 2, 0, 0, 0], [2, 1, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("pbc", np.ndindex(2, 2, 2))
+@pytest.mark.parametrize("pbc", list(np.ndindex(2, 2, 2)))
 def test_completed_cells(pbc):
     from acepair import _neighbors
 
     cell, periodic = np.array([[4.0, 1, 0], [0.5, 5, 2], [1, -1, 6]]), np.array(pbc, dtype=bool)
-    assert_allclose(complete_cells(cell[None], periodic[None])[0], _neighbors.complete_cell(cell, periodic)[0], atol=1e-15)
+    expected = _neighbors.complete_cell(cell, periodic)[0]
+    assert_allclose(complete_cells(cell[None], periodic[None])[0], expected, atol=1e-15)
 
 
 @pytest.mark.parametrize("skin", [0.0, 0.4])

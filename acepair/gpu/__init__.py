@@ -1,6 +1,6 @@
 """ACE on NVIDIA GPUs, by kernels that CuPy compiles for a model when it is first used.
 
-`Evaluator` is what `ACECalculator(model, device="cuda")` runs; drivers that keep positions on the card use it themselves.
+`Evaluator` is what `ACECalculator(model, device="cuda")` runs; drivers that keep positions on the card use it, too.
 Importing this package loads neither CuPy nor a driver.
 """
 

@@ -37,4 +37,5 @@ def field_names(struct: str) -> tuple[str, ...]:
     body = re.search(rf"^struct {struct} {{\n(.*?)^}};", header, re.MULTILINE | re.DOTALL)
     assert body is not None
     declarations = re.sub(r"//.*", "", body[1]).replace("const ", "").split(";")
-    return tuple(name.strip(" *") for text in declarations if text.strip() for name in text.split(None, 1)[1].split(","))
+    names = [text.split(None, 1)[1].split(",") for text in declarations if text.strip()]
+    return tuple(name.strip(" *") for of_type in names for name in of_type)

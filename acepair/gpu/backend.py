@@ -1,4 +1,7 @@
-"""The one place that knows what runs the kernels and whose arrays they are: CuPy here, NumPy and a host shim in the tests."""
+"""The one place that knows what runs the kernels and whose arrays they are.
+
+CuPy in use, NumPy and a host shim in the tests.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 KERNELS = Path(__file__).parent / "kernels"
@@ -15,7 +17,9 @@ KERNELS = Path(__file__).parent / "kernels"
 class Kernel(Protocol):
     """A kernel ready to be launched."""
 
-    def __call__(self, blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int) -> None:
+    def __call__(
+        self, blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int
+    ) -> None:
         """Launch with `shared` bytes of shared memory; arguments are three structs (arrays of int64) or None."""
 
 
@@ -40,7 +44,7 @@ class Backend(Protocol):
         """Copy to NumPy, after all that has been launched."""
 
 
-def to_device(backend: Backend, array: npt.ArrayLike, dtype: npt.DTypeLike = None) -> Any:
+def to_device(backend: Backend, array: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Any:
     """Return a C-contiguous array of the device; at least one element is allocated, so that it has an address."""
     values = backend.xp.ascontiguousarray(backend.xp.asarray(array, dtype=dtype))
     return values if values.size else backend.xp.zeros(1, dtype=values.dtype)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..plan import Plan, RadialPlan
+from ..plan import Dag, Plan, RadialPlan
 from .arguments import Struct
 from .backend import Backend, Kernel, to_device
 from .lists import DeviceList
@@ -23,7 +23,7 @@ from .source import (
     scratch_nodes,
     sizes_of,
 )
-from .tables import make_channels, make_products, permuted, weights_functions_last
+from .tables import Channels, Products, make_channels, make_products, permuted, weights_functions_last
 
 _FEW_COLUMNS = 1 << 14  # below, blocks take fewer columns, so that all multiprocessors have some
 _BLOCK = 128  # threads of kernels in which a thread needs no other
@@ -62,7 +62,7 @@ class DevicePlan:
     elements : tuple of str
         The order of species in lists, which need not be the plan's.
     dtype : dtype
-        float64 or float32: of what is evaluated for edges and products. Positions, distances, energies and the sums that make
+        float64 or float32: of what is evaluated for edges and products. Positions, energies and the sums that make
         forces and virials are float64.
     layout : Layout, optional
         Chosen unless given.
@@ -87,7 +87,9 @@ class DevicePlan:
         self.layout = layout or choose_layout(self.sizes, itemsize, backend.max_shared)
         self.n_A, self.n_species = plan.n_A, len(elements)
         self.E0 = plan.E0
-        self.model = _model_struct(self, plan)
+        channels, products = make_channels(plan), make_products(_dag(plan), plan.coefficients)
+        self.source = model_source(plan, channels, products, self.layout, self.dtype)
+        self.model = _model_struct(backend, plan, channels, products, self.dtype)
         self._shared = {
             "pool": pool_bytes(self.sizes, self.layout, itemsize),
             "products": products_bytes(self.sizes, self.layout, itemsize),
@@ -134,7 +136,15 @@ class DevicePlan:
         return MAX_COLUMNS if list_.n_columns > _FEW_COLUMNS else 4
 
     def _launch(
-        self, name: str, n: int, work: Struct, first: int = 0, count: int = 0, *, per_block: int = _BLOCK, threads: int = _BLOCK
+        self,
+        name: str,
+        n: int,
+        work: Struct,
+        first: int = 0,
+        count: int = 0,
+        *,
+        per_block: int = _BLOCK,
+        threads: int = _BLOCK,
     ) -> None:
         if n:
             arguments = (self.model.array, self._list.struct.array, work.array)
@@ -167,19 +177,13 @@ class DevicePlan:
         return self._work, chunk
 
 
-def _model_struct(self: DevicePlan, plan: Plan) -> Struct:
-    """Upload a plan; sets the source of its kernels."""
-    backend, real = self.backend, self.dtype
-    channels = make_channels(plan)
-    empty = np.zeros(0, dtype=np.int32)
-    if plan.dag is None:
-        from ..plan import Dag
+def _dag(plan: Plan) -> Dag:
+    none = np.zeros(0, dtype=np.int32)
+    return plan.dag or Dag(0, none, none, none, np.zeros(1, dtype=np.int32), none, np.zeros(0, dtype=np.int64))
 
-        dag = Dag(0, empty, empty, empty, np.zeros(1, np.int32), empty, np.zeros(0, np.int64))
-        products = make_products(dag, np.zeros((len(plan.elements), 0)))
-    else:
-        products = make_products(plan.dag, plan.coefficients)
-    self.source = model_source(plan, channels, products, self.layout, real)
+
+def _model_struct(backend: Backend, plan: Plan, channels: Channels, products: Products, real: np.dtype[Any]) -> Struct:
+    """Upload a plan."""
     terms = [_radial_struct(backend, term, real) for term in plan.pair_terms]
     term_array = backend.xp.concatenate([term.array for term in terms]) if terms else None
     integers = {

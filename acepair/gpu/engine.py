@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,8 @@ class Engine:
         """Take other plans, as after a change of linear parameters. Cutoffs must be the same."""
         self.rcut = max((float(plan.rcut.max()) for plan in plans), default=0.0)
         # energies of atoms alone: no kernel needs to run for them
-        self.E0 = sum((_E0(plan, self.elements) for plan in plans if not plan.rcut.max() > 0), np.zeros(len(self.elements)))
+        alone = [_E0(plan, self.elements) for plan in plans if not plan.rcut.max() > 0]
+        self.E0 = sum(alone, np.zeros(len(self.elements)))
         self.plans = [
             DevicePlan(
                 self.backend, plan, self.elements, self.dtype, layout=self._layout, chunk_bytes=self._chunk_bytes
@@ -111,7 +113,8 @@ class System:
     structure_first : array of int64 (n_structures + 1,)
         Where the atoms of each structure begin.
     skin : float
-        Å: a list is made for pairs this much further apart than the cutoff, and used until atoms or cells have moved too far.
+        Å: a list is made for pairs this much further apart than the cutoff, and used until atoms or cells have moved
+        too far.
 
     Attributes
     ----------
@@ -135,8 +138,9 @@ class System:
         first = (0, len(self.species)) if structure_first is None else structure_first
         self.structure_first: IntArray = np.asarray(first, dtype=np.int64)
         self.pbc: BoolArray = np.asarray(pbc, dtype=np.bool_).reshape(-1, 3)
-        if len(self.pbc) != len(self.structure_first) - 1:
-            raise ValueError(f"pbc must have {len(self.structure_first) - 1} rows, one per structure, got {len(self.pbc)}")
+        n_structures = len(self.structure_first) - 1
+        if len(self.pbc) != n_structures:
+            raise ValueError(f"pbc must have {n_structures} rows, one per structure, got {len(self.pbc)}")
         if len(self.species) and not 0 <= self.species.min() <= self.species.max() < len(engine.elements):
             raise ValueError(
                 f"species must lie in 0..{len(engine.elements) - 1}, got {self.species.min()}..{self.species.max()}"
@@ -152,9 +156,7 @@ class System:
         """Number of atoms of all structures."""
         return len(self.species)
 
-    def evaluate(
-        self, positions: Any, cells: npt.ArrayLike, *, gradients: bool = True, virial: bool = True
-    ) -> Results:
+    def evaluate(self, positions: Any, cells: npt.ArrayLike, *, gradients: bool = True, virial: bool = True) -> Results:
         """Return energies and, with `gradients`, forces, and with `virial` virials, too.
 
         Parameters
@@ -223,10 +225,9 @@ class System:
         if self._framed is None or not np.array_equal(self._framed, cells):
             strain = strains(self._cells, cells, self.pbc)
             limit = motion_allowed(strain, self.engine.rcut, self.skin)
-            frame = np.concatenate(
-                (np.where(self.pbc[:, :, None], cells, 0).reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None]), axis=1
-            )
-            self._frame = to_device(self.engine.backend, frame)
+            periodic = np.where(self.pbc[:, :, None], cells, 0.0)
+            frame = (periodic.reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None])
+            self._frame = to_device(self.engine.backend, np.concatenate(frame, axis=1))
             self._framed, self._motion = cells.copy(), None
         if self._motion is None or self._motion.fields["positions"] is not x:
             self._motion = Struct(
@@ -260,7 +261,7 @@ class System:
         """Results of atoms that have no neighbours, or none that matter."""
         xp, n, n_structures = self.engine.backend.xp, self.n_atoms, len(self.pbc)
         site = self.engine.E0[self.species]
-        energies = np.array([site[a:b].sum() for a, b in zip(self.structure_first, self.structure_first[1:], strict=False)])
+        energies = np.array([site[begin:end].sum() for begin, end in pairwise(self.structure_first)])
         return Results(
             xp.asarray(energies),
             xp.asarray(site),
@@ -278,9 +279,9 @@ class System:
             arrays, e = self._buffers.list.arrays, int(status[0]) - 1
             i, row = int(arrays["centre"][e]), int(arrays["neighbor"][e])
             j = int(arrays["row_owner"][row])
-            xyzs = self.engine.backend.to_host(self._buffers.arrays["xyzs"][np.array([i, row])])
+            x_i, x_j = (self.engine.backend.to_host(self._buffers.arrays["xyzs"][k, :3]) for k in (i, row))
             self.clear()
-            refuse_coincident(i, j, float(np.linalg.norm(xyzs[1, :3] - xyzs[0, :3])))
+            refuse_coincident(i, j, float(np.linalg.norm(x_j - x_i)))
 
     def _refuse_not_finite(self, x: Any) -> None:
         host = self.engine.backend.to_host(x)

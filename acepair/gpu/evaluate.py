@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Evaluator:
     skin : float
         Of neighbour lists, Å.
     dtype : {"float64", "float32"}
-        Of what is evaluated for edges and products. Positions, energies and the sums that make forces are float64 anyway.
+        Of what is evaluated for edges and products; positions, energies and the sums that make forces are float64.
     backend : Backend, optional
         The current CUDA device unless given.
 
@@ -108,7 +109,7 @@ class Evaluator:
         host = _HostResults(self.engine.backend, results)
         return [
             self._evaluation(host, k, slice(begin, end), gradients, site_virials)
-            for k, (begin, end) in enumerate(zip(first[:-1], first[1:], strict=True))
+            for k, (begin, end) in enumerate(pairwise(first))
         ]
 
     def system(self, structures: Any, *, skin: float | None = None) -> System:

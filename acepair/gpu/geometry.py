@@ -1,4 +1,4 @@
-"""Cells and their strains on the host, many structures at a time; the rules are those of cython_src/cell_geometry.hpp."""
+"""Cells and their strains on the host, many at a time; the rules are those of cython_src/cell_geometry.hpp."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def strains(old: FloatArray, new: FloatArray, pbc: BoolArray) -> FloatArray:
 
 
 def motion_allowed(strain: FloatArray, rcut: float, skin: float) -> FloatArray:
-    """Return how far (Å) atoms may move, apart from the strain, before a list misses pairs; negative if it does already.
+    """Return how far (Å) atoms may move, apart from the strain, before a list misses pairs; negative: it may already.
 
-    See `acepair.neighbors.NeighborCache` for the proof. A cell that has grown by more than the skin makes a new list, too.
+    See `acepair.neighbors.NeighborCache` for the proof. A cell that has grown by more than the skin needs a new list.
     """
     F = np.eye(3) + strain
     stretch = np.linalg.svd(F, compute_uv=False)[:, -1]

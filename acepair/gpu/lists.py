@@ -53,7 +53,8 @@ class DeviceList:
         column_atom, column_species = _columns(backend, species, n_species)
         self.n_columns = len(column_atom)
 
-        counts = xp.where(column_atom >= 0, first[1:][column_atom] - first[:-1][column_atom], 0) if n_centres else column_atom
+        n_neighbors = first[1:] - first[:-1]
+        counts = xp.where(column_atom >= 0, n_neighbors[column_atom], 0) if n_centres else column_atom
         column_first = xp.zeros(self.n_columns + 1, dtype=xp.int64)
         column_first[1:] = xp.cumsum(counts)
         edge = xp.arange(self.n_edges if n_centres else 0, dtype=xp.int64)[: int(column_first[-1])]

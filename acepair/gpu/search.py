@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .._types import BoolArray, FloatArray
+from .._types import BoolArray, FloatArray, IntArray
 from .arguments import Struct
 from .backend import Backend, to_device
 from .geometry import complete_cells
@@ -41,7 +42,7 @@ class Found(NamedTuple):
 
 
 def search_neighbors(
-    backend: Backend, positions: Any, cells: FloatArray, pbc: BoolArray, structure_first: npt.NDArray[np.int64], cutoff: float
+    backend: Backend, positions: Any, cells: FloatArray, pbc: BoolArray, structure_first: IntArray, cutoff: float
 ) -> Found:
     """Find all pairs closer than `cutoff`.
 
@@ -61,7 +62,7 @@ def search_neighbors(
     Returns
     -------
     Found
-        Rows of atoms are where the cell's images nearest to the first atom's cell are: row_shift holds how far they were moved.
+        Rows of atoms are wrapped into the cell that begins at the first atom: row_shift holds how far they were moved.
 
     Raises
     ------
@@ -106,7 +107,8 @@ def search_neighbors(
     launch("bin_atoms")
     cell = state["cell"][:n]
     state["order"] = to_device(backend, xp.argsort(cell, kind="stable"), np.int64)
-    state["cell_first"] = to_device(backend, xp.searchsorted(cell[state["order"][:n]], xp.arange(n_cells + 1)), np.int64)
+    cell_first = xp.searchsorted(cell[state["order"][:n]], xp.arange(n_cells + 1))
+    state["cell_first"] = to_device(backend, cell_first, np.int64)
     launch("find_neighbors")
     first = xp.zeros(n + 1, dtype=xp.int64)
     first[1:] = xp.cumsum(state["count"])
@@ -133,7 +135,7 @@ def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: npt.ND
 
 
 def _grids(
-    backend: Backend, positions: Any, cells: FloatArray, pbc: BoolArray, structure_first: npt.NDArray[np.int64], cutoff: float
+    backend: Backend, positions: Any, cells: FloatArray, pbc: BoolArray, structure_first: IntArray, cutoff: float
 ) -> npt.NDArray[Any]:
     """Divide every structure into cells about as wide as the cutoff."""
     n_structures = len(cells)
@@ -141,14 +143,16 @@ def _grids(
     if not n_structures:
         return grids
     whole = complete_cells(cells, pbc)
-    inverse = np.linalg.inv(whole)
+    inverse: FloatArray = np.linalg.inv(whole).astype(np.float64)
     heights = 1 / np.linalg.norm(inverse, axis=1)  # (n_structures, 3), of one cell vector
     counts = np.diff(structure_first)
     origin, extent = np.zeros((n_structures, 3)), np.ones((n_structures, 3))
     low, high = _fractional_bounds(backend, positions, inverse, structure_first)
     outside = np.flatnonzero(np.maximum(-low, high).max(axis=1) > _MAX_REACH * np.where(pbc, 1, cutoff).min(axis=1))
     if len(outside):
-        raise ValueError(f"positions must lie within {_MAX_REACH:g} cells of each other (Å), got others in structure {outside[0]}")
+        raise ValueError(
+            f"positions must lie within {_MAX_REACH:g} cells of each other (Å), not so structure {outside[0]}"
+        )
     origin[~pbc] = low[~pbc]
     extent[~pbc] = np.maximum(high - low, 1e-3 * cutoff)[~pbc]
     n = np.maximum(np.floor(heights * extent / cutoff * (1 - 1e-9)), 1)
@@ -173,15 +177,16 @@ def _grids(
 
 
 def _fractional_bounds(
-    backend: Backend, positions: Any, inverse: FloatArray, structure_first: npt.NDArray[np.int64]
+    backend: Backend, positions: Any, inverse: FloatArray, structure_first: IntArray
 ) -> tuple[FloatArray, FloatArray]:
     """Least and greatest fractional coordinates of each structure, relative to its first atom."""
     low, high = np.zeros((len(inverse), 3)), np.zeros((len(inverse), 3))
     if len(inverse) == 1 and len(positions):
-        f = (positions - positions[0]) @ backend.xp.asarray(inverse[0])
-        return backend.to_host(f.min(axis=0))[None], backend.to_host(f.max(axis=0))[None]
+        d = positions - positions[0]
+        axes = [d[:, 0] * column[0] + d[:, 1] * column[1] + d[:, 2] * column[2] for column in inverse[0].T.tolist()]
+        return np.array([[float(f.min()) for f in axes]]), np.array([[float(f.max()) for f in axes]])
     x = backend.to_host(positions)
-    for s, (begin, end) in enumerate(zip(structure_first[:-1], structure_first[1:], strict=True)):
+    for s, (begin, end) in enumerate(pairwise(structure_first)):
         if begin < end:
             f = (x[begin:end] - x[begin]) @ inverse[s]
             low[s], high[s] = f.min(axis=0), f.max(axis=0)

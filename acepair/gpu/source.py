@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from math import factorial, pi, sqrt
 
 import numpy as np
 
@@ -69,9 +70,7 @@ def choose_layout(sizes: Sizes, itemsize: int, max_shared: int) -> Layout:
     threads = 128
     while threads > 32 and _pool_bytes(sizes, threads, itemsize) > _POOL_SHARED:
         threads //= 2
-    return Layout(
-        tile=tile, product_rows=rows, edge_threads=threads, nodes_shared=fits, adjoints_shared=adjoints_fit
-    )
+    return Layout(tile=tile, product_rows=rows, edge_threads=threads, nodes_shared=fits, adjoints_shared=adjoints_fit)
 
 
 def pool_bytes(sizes: Sizes, layout: Layout, itemsize: int) -> int:
@@ -99,7 +98,9 @@ def _pool_bytes(sizes: Sizes, threads: int, itemsize: int) -> int:
     return _BLOCK_EDGES + (sizes.n_functions + sizes.n_harmonics + 1) * (threads + 1) * itemsize
 
 
-def model_source(plan: Plan, channels: Channels, products: Products, layout: Layout, dtype: np.dtype[np.generic]) -> str:
+def model_source(
+    plan: Plan, channels: Channels, products: Products, layout: Layout, dtype: np.dtype[np.generic]
+) -> str:
     """Return the translation unit of a model's kernels.
 
     Linear parameters, cutoffs and weights are data: they do not occur in it.
@@ -131,6 +132,7 @@ def model_source(plan: Plan, channels: Channels, products: Products, layout: Lay
         "NODES_SHARED": layout.nodes_shared,
         "ADJOINTS_SHARED": layout.adjoints_shared,
     }
+    unused = "[[maybe_unused]]"
     harmonics = dict(zip(("A", "B", "RAISE", "LOWER", "ALONG"), harmonics_constants(lmax), strict=True))
     return "\n".join(
         (
@@ -138,11 +140,14 @@ def model_source(plan: Plan, channels: Channels, products: Products, layout: Lay
             '#include "device.hpp"',
             "namespace acepair::gpu {",
             f"using real = {'double' if dtype == np.float64 else 'float'};",
-            *(f"constexpr int {name} = {value};" for name, value in constants.items()),
-            *(f"constexpr bool {name} = {str(bool(value)).lower()};" for name, value in flags.items()),
-            *(f"ACEPAIR_CONSTANT real HARMONICS_{name}[] = {_braces(row)};" for name, row in harmonics.items()),
-            f"ACEPAIR_CONSTANT int CHANNEL_FIRST[] = {_braces(channels.first.tolist())};",
-            f"ACEPAIR_CONSTANT int CHANNEL_FUNCTION[] = {_braces(channels.function.tolist() or [0])};",
+            *(f"{unused} constexpr int {name} = {value};" for name, value in constants.items()),
+            *(f"{unused} constexpr bool {name} = {str(bool(value)).lower()};" for name, value in flags.items()),
+            *(
+                f"{unused} ACEPAIR_CONSTANT real HARMONICS_{name}[] = {_braces(row)};"
+                for name, row in harmonics.items()
+            ),
+            f"{unused} ACEPAIR_CONSTANT int CHANNEL_FIRST[] = {_braces(channels.first.tolist())};",
+            f"{unused} ACEPAIR_CONSTANT int CHANNEL_FUNCTION[] = {_braces(channels.function.tolist() or [0])};",
             "}",
             '#include "evaluate.cu"',
             "",
@@ -155,13 +160,12 @@ def harmonics_constants(lmax: int) -> FloatArray:
     constants = np.zeros((5, (lmax + 1) * (lmax + 2) // 2))
 
     def ratio(l: int, m: int, l2: int, m2: int) -> float:
-        """N_lm / N_l2m2; only ratios appear, since factorials overflow."""
+        """N_lm / N_l2m2."""
         squared = (2 * l + 1) / (2 * l2 + 1) * (2 if m else 1) / (2 if m2 else 1)
-        squared *= float(np.prod(np.arange(l2 - m2 + 1, l - m + 1.0))) / float(np.prod(np.arange(l - m + 1, l2 - m2 + 1.0)))
-        squared *= float(np.prod(np.arange(l + m + 1, l2 + m2 + 1.0))) / float(np.prod(np.arange(l2 + m2 + 1, l + m + 1.0)))
-        return float(np.sqrt(squared))
+        squared *= factorial(l - m) / factorial(l2 - m2) * factorial(l2 + m2) / factorial(l + m)
+        return sqrt(squared)
 
-    diagonal = float(np.sqrt(1 / (4 * np.pi)))  # Q_mm = N_mm (2m − 1)!!
+    diagonal = sqrt(1 / (4 * pi))  # Q_mm = N_mm (2m − 1)!!
     for m in range(lmax + 1):
         if m:
             diagonal *= (2 * m - 1) * ratio(m, m, m - 1, m - 1)

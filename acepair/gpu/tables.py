@@ -26,8 +26,8 @@ class Channels:
 class Products:
     """The graph of products, ordered for kernels that gather: see kernels/products.cu.
 
-    Stored nodes are A and the internal nodes. Level 0 is A; a product is one level above the higher of its factors. A row
-    is what one stored node's adjoint is made of. Rows come by level, the highest first, in a level the longest first.
+    Stored nodes are A and the internal nodes. Level 0 is A; a product is one level above the higher of its factors. A
+    row is what one stored node's adjoint is made of. Rows come by level, the highest first, and then the longest.
     """
 
     n_A: int

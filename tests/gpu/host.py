@@ -1,4 +1,4 @@
-"""The kernels on the CPU: NumPy in place of CuPy, and the same sources compiled by g++ with shim.hpp in place of CUDA."""
+"""The kernels on the CPU: NumPy for CuPy, and the same sources compiled by g++ with shim.hpp for CUDA."""
 
 from __future__ import annotations
 
@@ -16,30 +16,19 @@ import numpy as np
 
 from acepair.gpu.backend import KERNELS
 
+from .poison import Poisoned
+
 HERE = Path(__file__).parent
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
 _FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
-_POINTERS = [ctypes.c_void_p] * 3
-
-
-class PoisonedNumPy:
-    """NumPy whose fresh memory holds what no kernel may read: NaN, and integers out of any range."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-    @staticmethod
-    def empty(shape: Any, dtype: Any = np.float64) -> np.ndarray:
-        array = np.empty(shape, dtype)
-        array.fill(np.nan if array.dtype.kind == "f" else -(2**30))
-        return array
+_POINTERS, _NUMBERS = [ctypes.c_void_p] * 3, [ctypes.c_int64] * 2
 
 
 class HostBackend:
     """A backend without a device; counts launches by kernel."""
 
     def __init__(self, max_shared: int = 232448) -> None:
-        self.xp: Any = PoisonedNumPy()
+        self.xp: Any = Poisoned(np)
         self.max_shared = max_shared
         self.launched: list[str] = []
 
@@ -48,7 +37,7 @@ class HostBackend:
         library = _library(source)
         function = getattr(library, name)
         launch = library.shim_launch
-        launch.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_int64, *_POINTERS, ctypes.c_int64, ctypes.c_int64]
+        launch.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_int64, *_POINTERS, *_NUMBERS]
 
         def run(blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int) -> None:
             self.launched.append(name)
@@ -71,7 +60,7 @@ _libraries: dict[str, ctypes.CDLL] = {}
 
 
 def _library(source: str) -> ctypes.CDLL:
-    """Compile a translation unit, once in a process; folders outlive it for a debugger only if a test fails."""
+    """Compile a translation unit, once in a process."""
     key = hashlib.sha256(source.encode()).hexdigest()
     if key not in _libraries:
         assert COMPILER is not None

@@ -1,4 +1,4 @@
-"""NVRTC without CuPy, driver or device: compiles the kernels to machine code and reads what the assembler says of them."""
+"""NVRTC without CuPy, driver or device: compiles the kernels and reads what the assembler says of them."""
 
 from __future__ import annotations
 

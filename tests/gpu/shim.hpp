@@ -12,7 +12,6 @@
 #define ACEPAIR_KERNEL(threads) extern "C" void
 #define ACEPAIR_PHASE(t) for (int t = 0; t < shim::block_size; ++t)
 #define ACEPAIR_SYNC
-#define ACEPAIR_UNROLL
 #define ACEPAIR_NO_UNROLL
 
 namespace acepair::gpu {

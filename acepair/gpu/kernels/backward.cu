@@ -35,32 +35,26 @@ ACEPAIR_KERNEL(EDGE_THREADS) backward(const Model *model_, const List *list_, co
                 real below[2 * LMAX + 1];
                 const int32_t *const channel_A = model.channel_A + edge.pair * N_CHANNELS;
                 const real *const A_adj = work.A_adj + (block.column + edge.column - chunk_first);
-                ACEPAIR_UNROLL
-                for (int l = 0; l <= LMAX; ++l) {
-                    real y_l[2 * LMAX + 1], y_adj[2 * LMAX + 1];
-                    harmonics.next(l, y_l);
-                    ACEPAIR_UNROLL
-                    for (int m = 0; m < 2 * LMAX + 1; ++m) y_adj[m] = 0;
-                    ACEPAIR_UNROLL
-                    for (int channel = CHANNEL_FIRST[l]; channel < CHANNEL_FIRST[l + 1]; ++channel) {
-                        const int a = read(channel_A + channel);
-                        if (a < 0) continue;
+                unrolled<0, LMAX + 1>([&](auto degree) {
+                    constexpr int l = degree.value;
+                    real y_l[2 * l + 1], y_adj[2 * l + 1] = {};
+                    harmonics.template next<l>(y_l);
+                    unrolled<CHANNEL_FIRST[l], CHANNEL_FIRST[l + 1]>([&](auto channel) {
+                        const int a = read(channel_A + channel.value);
+                        if (a < 0) return;
                         const real *w = A_adj + a * work.chunk;
+                        constexpr int f = CHANNEL_FUNCTION[channel.value];
                         real R_adj = 0;
-                        ACEPAIR_UNROLL
-                        for (int m = 0; m < 2 * LMAX + 1; ++m) {
-                            if (m >= 2 * l + 1) break;
-                            const real w_m = read(w + m * work.chunk);
-                            R_adj += w_m * y_l[m];
-                            y_adj[m] += w_m * R[CHANNEL_FUNCTION[channel]];
-                        }
-                        slope += R_adj * dR[CHANNEL_FUNCTION[channel]];
-                    }
-                    if (l) add_harmonics_gradient(l, below, y_adj, gx, gy, gz);
-                    ACEPAIR_UNROLL
-                    for (int m = 0; m < 2 * LMAX + 1; ++m)
-                        if (m < 2 * l + 1) below[m] = y_l[m];
-                }
+                        unrolled<0, 2 * l + 1>([&](auto m) {
+                            const real w_m = read(w + m.value * work.chunk);
+                            R_adj += w_m * y_l[m.value];
+                            y_adj[m.value] += w_m * R[f];
+                        });
+                        slope += R_adj * dR[f];
+                    });
+                    if constexpr (l > 0) add_harmonics_gradient<l>(below, y_adj, gx, gy, gz);
+                    unrolled<0, 2 * l + 1>([&](auto m) { below[m.value] = y_l[m.value]; });
+                });
                 if (SPHERICAL) {  // Y depends on u = D / d: ∂u/∂D = (1 − u ⊗ u) / d
                     gx *= inverse_d, gy *= inverse_d, gz *= inverse_d;
                     slope -= (gx * x + gy * y + gz * z) * inverse_d;

@@ -9,10 +9,9 @@
 
 #define ACEPAIR_DEVICE __device__ __forceinline__
 #define ACEPAIR_CONSTANT __device__ constexpr
-#define ACEPAIR_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define ACEPAIR_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads, 1)
 #define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
 #define ACEPAIR_SYNC __syncthreads()
-#define ACEPAIR_UNROLL _Pragma("unroll")
 #define ACEPAIR_NO_UNROLL _Pragma("unroll 1")
 
 namespace acepair::gpu {
@@ -34,3 +33,21 @@ template <class T> ACEPAIR_DEVICE T read(const T *p) { return __ldg(p); }
 #else
 #include "shim.hpp"
 #endif
+
+namespace acepair::gpu {
+
+/// A number that is known when the code is compiled.
+template <int N> struct Int {
+    static constexpr int value = N;
+};
+
+/// body(Int<BEGIN>()), ..., body(Int<END − 1>()): unlike a loop, which a compiler may leave as it is, this cannot index arrays of
+/// registers by what is known at run time only.
+template <int BEGIN, int END, class Body> ACEPAIR_DEVICE void unrolled(Body &&body) {
+    if constexpr (BEGIN < END) {
+        body(Int<BEGIN>());
+        unrolled<BEGIN + 1, END>(body);
+    }
+}
+
+}  // namespace acepair::gpu

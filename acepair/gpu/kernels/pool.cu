@@ -34,18 +34,15 @@ ACEPAIR_KERNEL(EDGE_THREADS) pool(const Model *model_, const List *list_, const 
             if constexpr (HAS_MANY_BODY) {
                 real values[N_R];
                 radial_functions<false>(*model.radial, edge.pair, d, inverse_d, values, nullptr);
-                ACEPAIR_UNROLL
-                for (int k = 0; k < N_R; ++k) R[k * POOL_STRIDE + t] = values[k];
+                unrolled<0, N_R>([&](auto k) { R[k.value * POOL_STRIDE + t] = values[k.value]; });
                 const real scale = SPHERICAL ? inverse_d : real(1);
                 Harmonics harmonics(x * scale, y * scale, z * scale);
-                ACEPAIR_UNROLL
-                for (int l = 0; l <= LMAX; ++l) {
-                    real y_l[2 * LMAX + 1];
-                    harmonics.next(l, y_l);
-                    ACEPAIR_UNROLL
-                    for (int m = 0; m < 2 * LMAX + 1; ++m)
-                        if (m < 2 * l + 1) Y[(l * l + m) * POOL_STRIDE + t] = y_l[m];
-                }
+                unrolled<0, LMAX + 1>([&](auto degree) {
+                    constexpr int l = degree.value;
+                    real y_l[2 * l + 1];
+                    harmonics.template next<l>(y_l);
+                    unrolled<0, 2 * l + 1>([&](auto m) { Y[(l * l + m.value) * POOL_STRIDE + t] = y_l[m.value]; });
+                });
             }
         }
         ACEPAIR_SYNC;

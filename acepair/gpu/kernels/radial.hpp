@@ -121,38 +121,33 @@ ACEPAIR_DEVICE void radial_functions(const Radial &radial, int pair, real r, rea
     const Radius at = radius(radial, pair, r, inverse_r);
     if constexpr (RADIAL_KIND == BasisKind::table) {
         const TablePlace place = find_in_table(radial, pair, at.y.value);
-        ACEPAIR_UNROLL
-        for (int k = 0; k < N_R; ++k) {
-            const ValueSlope f = table_value(radial, place, k, at);
-            R[k] = f.value;
-            if (SLOPES) dR[k] = f.slope;
-        }
-        return;
-    }
-    Recurrence P(radial.recurrence, N_Q);
-    if constexpr (RADIAL_KIND == BasisKind::recurrence) {
-        ACEPAIR_UNROLL
-        for (int k = 0; k < N_R; ++k) {
-            P.step(k, at);
-            R[k] = P.now.value;
-            if (SLOPES) dR[k] = P.now.slope;
-        }
+        unrolled<0, N_R>([&](auto k) {
+            const ValueSlope f = table_value(radial, place, k.value, at);
+            R[k.value] = f.value;
+            if constexpr (SLOPES) dR[k.value] = f.slope;
+        });
+    } else if constexpr (RADIAL_KIND == BasisKind::recurrence) {
+        Recurrence P(radial.recurrence, N_Q);
+        unrolled<0, N_R>([&](auto k) {
+            P.step(k.value, at);
+            R[k.value] = P.now.value;
+            if constexpr (SLOPES) dR[k.value] = P.now.slope;
+        });
     } else {
-        ACEPAIR_UNROLL
-        for (int k = 0; k < N_R; ++k) {
-            R[k] = 0;
-            if (SLOPES) dR[k] = 0;
-        }
+        Recurrence P(radial.recurrence, N_Q);
+        unrolled<0, N_R>([&](auto k) {
+            R[k.value] = 0;
+            if constexpr (SLOPES) dR[k.value] = 0;
+        });
         const real *w = radial.weights + int64_t(pair) * N_Q * N_R;
         ACEPAIR_NO_UNROLL
         for (int q = 0; q < N_Q; ++q, w += N_R) {
             P.step(q, at);
-            ACEPAIR_UNROLL
-            for (int k = 0; k < N_R; ++k) {
-                const real w_k = read(w + k);
-                R[k] += w_k * P.now.value;
-                if (SLOPES) dR[k] += w_k * P.now.slope;
-            }
+            unrolled<0, N_R>([&](auto k) {
+                const real w_k = read(w + k.value);
+                R[k.value] += w_k * P.now.value;
+                if constexpr (SLOPES) dR[k.value] += w_k * P.now.slope;
+            });
         }
     }
 }

@@ -55,7 +55,7 @@ ACEPAIR_KERNEL(128) find_neighbors(const Atoms *atoms_, const Search *search_, c
         for (int k = 2; k >= 0; --k) own[k] = rest % grid.n[k], rest /= grid.n[k];
 
         int64_t n_found = 0, *key = fill ? search.key + search.first[i] : nullptr;
-        int64_t d[3], c[3], shift[3];
+        int64_t d[3] = {0, 0, 0}, c[3], shift[3];
         const auto locate = [&](int k) {  // cell and shift along an axis; false if there is nothing
             c[k] = own[k] + d[k], shift[k] = 0;
             if (c[k] >= 0 && c[k] < grid.n[k]) return true;

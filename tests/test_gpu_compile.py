@@ -12,7 +12,7 @@ from reference.model_zoo import tutorial
 from acepair.gpu.arguments import field_names
 from acepair.gpu.backend import KERNELS
 from acepair.gpu.device_plan import DevicePlan
-from acepair.gpu.search import _source as search_source
+from acepair.gpu.search import search_source
 from acepair.io import read_acejax
 from acepair.lowering import lower
 from acepair.models.convert import as_calculator
@@ -47,11 +47,7 @@ def test_kernels_compile_without_spills(name, architecture, dtype):
     assert "warning" not in log
     found = nvrtc.resources(log)
     assert found.keys() == kernel_names("evaluate")
-    threads = {
-        "pool": device.layout.edge_threads,
-        "backward": device.layout.edge_threads,
-        "products": device.layout.tile * device.layout.product_rows,
-    }
+    threads = device.threads
     for kernel, of in found.items():
         assert of.registers * threads.get(kernel, 128) <= REGISTERS, kernel
         if kernel in threads:

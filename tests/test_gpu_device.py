@@ -155,7 +155,7 @@ def test_what_cannot_be_evaluated():
     structure = random_diamond(2, 2)
     broken = structure["positions"].copy()
     broken[7] = np.nan
-    with pytest.raises(ValueError, match="must be finite .* for atom 7"):
+    with pytest.raises(ValueError, match=r"must be finite .* for atom 7"):
         evaluate(device(), "sio_tutorial", structure | {"positions": broken})
     broken[7] = broken[9]
     with pytest.raises(ValueError, match=r"at least 1e-06 Å apart, got 0 Å for atoms [79] and [79]"):

@@ -90,12 +90,15 @@ class DevicePlan:
         channels, products = make_channels(plan), make_products(_dag(plan), plan.coefficients)
         self.source = model_source(plan, channels, products, self.layout, self.dtype)
         self.model = _model_struct(backend, plan, channels, products, self.dtype)
-        self._shared = {
+        self.shared_bytes = {
             "pool": pool_bytes(self.sizes, self.layout, itemsize),
             "products": products_bytes(self.sizes, self.layout, itemsize),
             "backward": backward_bytes(self.layout, itemsize),
             "sum_segments": 10 * _BLOCK * 8,
         }
+        edge_threads, tile = self.layout.edge_threads, self.layout.tile
+        #: of a block, where it is not 128
+        self.threads = {"pool": edge_threads, "backward": edge_threads, "products": tile * self.layout.product_rows}
         self._scratch = scratch_nodes(self.sizes, self.layout)
         column_bytes = (2 * plan.n_A + self._scratch) * itemsize + 8
         self._most_columns = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
@@ -111,11 +114,10 @@ class DevicePlan:
         for first in range(0, list_.n_columns, chunk):
             n = min(chunk, list_.n_columns - first)
             per_block = self._columns_per_block(list_)
-            self._launch("pool", n, work, first, n, per_block=per_block, threads=self.layout.edge_threads)
-            threads = self.layout.tile * self.layout.product_rows
-            self._launch("products", n, work, first, n, per_block=self.layout.tile, threads=threads)
+            self._launch("pool", n, work, first, n, per_block=per_block)
+            self._launch("products", n, work, first, n, per_block=self.layout.tile)
             if gradients:
-                self._launch("backward", n, work, first, n, per_block=per_block, threads=self.layout.edge_threads)
+                self._launch("backward", n, work, first, n, per_block=per_block)
         if gradients:
             self._launch("gather_forces", list_.n_owners, work, 0, int(virial))
 
@@ -144,15 +146,15 @@ class DevicePlan:
         count: int = 0,
         *,
         per_block: int = _BLOCK,
-        threads: int = _BLOCK,
     ) -> None:
         if n:
             arguments = (self.model.array, self._list.struct.array, work.array)
-            self._kernel(name)(-(-n // per_block), threads, self._shared.get(name, 0), arguments, first, count)
+            threads, shared = self.threads.get(name, _BLOCK), self.shared_bytes.get(name, 0)
+            self._kernel(name)(-(-n // per_block), threads, shared, arguments, first, count)
 
     def _kernel(self, name: str) -> Kernel:
         if name not in self._kernels:
-            self._kernels[name] = self.backend.kernel(self.source, name, self._shared.get(name, 0))
+            self._kernels[name] = self.backend.kernel(self.source, name, self.shared_bytes.get(name, 0))
         return self._kernels[name]
 
     def _prepare(self, buffers: Buffers) -> tuple[Struct, int]:

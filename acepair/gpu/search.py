@@ -102,7 +102,9 @@ def search_neighbors(
     def launch(name: str, fill: int = 0) -> None:
         if n:
             search = Struct(backend, "Search", **state)
-            backend.kernel(_source(), name)(-(-n // _BLOCK), _BLOCK, 0, (atoms.array, search.array, None), 0, fill)
+            backend.kernel(search_source(), name)(
+                -(-n // _BLOCK), _BLOCK, 0, (atoms.array, search.array, None), 0, fill
+            )
 
     launch("bin_atoms")
     cell = state["cell"][:n]
@@ -194,5 +196,6 @@ def _fractional_bounds(
 
 
 @cache
-def _source() -> str:
+def search_source() -> str:
+    """Return the translation unit of the search, the same for all models."""
     return f'// acepair {kernels_digest()}\n#include "search.cu"\n'

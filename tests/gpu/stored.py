@@ -1,4 +1,4 @@
-"""Plans, structures and what the CPU says of them, in files that NumPy alone can read: for machines with a GPU and no more.
+"""Plans, structures and what the CPU says of them, in files that NumPy alone can read.
 
 python -m gpu.stored   (in tests/, with the built extension) writes the files anew
 """

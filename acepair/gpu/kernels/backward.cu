@@ -62,8 +62,7 @@ ACEPAIR_KERNEL(EDGE_THREADS) backward(const Model *model_, const List *list_, co
             }
             const real along = slope * inverse_d;
             gx += along * x, gy += along * y, gz += along * z;
-            real *const out = work.gradient + 4 * edge.index;
-            out[0] = gx, out[1] = gy, out[2] = gz;
+            store_four(work.gradient + 4 * edge.index, {gx, gy, gz, real(0)});
             gradients[t] = gx, gradients[EDGE_THREADS + t] = gy, gradients[2 * EDGE_THREADS + t] = gz;
         }
         ACEPAIR_SYNC;

@@ -35,14 +35,17 @@ struct Edge {
 
 ACEPAIR_DEVICE Edge block_edge(const List &list, const Work &work, const BlockEdges &block, int e) {
     Edge edge;
-    edge.column = 0;
-    while (e >= block.first[edge.column + 1]) ++edge.column;
+    edge.column = 0;  // the last that begins at e or before
+    for (int end = block.n_columns; end - edge.column > 1;) {
+        const int middle = (edge.column + end) / 2;
+        (block.first[middle] <= e ? edge.column : end) = middle;
+    }
     const int64_t column = block.column + edge.column, first = list.first[column];
     edge.index = first + work.slot[first + e - block.first[edge.column]];
-    const double *centre = work.xyzs + 4 * int64_t(list.column_atom[column]);
-    const double *other = work.xyzs + 4 * int64_t(read(list.neighbor + edge.index));
-    edge.pair = list.column_species[column] * N_SPECIES + int(other[3]);
-    edge.x = other[0] - centre[0], edge.y = other[1] - centre[1], edge.z = other[2] - centre[2];
+    const Four<double> centre = load_four(work.xyzs + 4 * int64_t(list.column_atom[column]));
+    const Four<double> other = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + edge.index)));
+    edge.pair = list.column_species[column] * N_SPECIES + int(other.w);
+    edge.x = other.x - centre.x, edge.y = other.y - centre.y, edge.z = other.z - centre.z;
     return edge;
 }
 

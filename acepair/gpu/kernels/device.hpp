@@ -50,4 +50,11 @@ template <int BEGIN, int END, class Body> ACEPAIR_DEVICE void unrolled(Body &&bo
     }
 }
 
+/// Four numbers that are read and written together, at an address that 16 divides.
+template <class T> struct alignas(16) Four {
+    T x, y, z, w;
+};
+template <class T> ACEPAIR_DEVICE Four<T> load_four(const T *p) { return *reinterpret_cast<const Four<T> *>(p); }
+template <class T> ACEPAIR_DEVICE void store_four(T *p, const Four<T> &value) { *reinterpret_cast<Four<T> *>(p) = value; }
+
 }  // namespace acepair::gpu

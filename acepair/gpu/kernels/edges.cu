@@ -19,10 +19,10 @@ ACEPAIR_KERNEL(128) pack_rows(const Motion *motion_, const List *list_, const Wo
         const double *frame = motion.frame + 19 * structure, *x = motion.positions + 3 * atom;
         const double *origin = motion.positions + 3 * list.structure_first[structure];
         const int32_t *shift = list.row_shift + 3 * row;
-        double *out = work.xyzs + 4 * row;
-        for (int c = 0; c < 3; ++c)
-            out[c] = (x[c] - origin[c]) + (shift[0] * frame[c] + shift[1] * frame[3 + c] + shift[2] * frame[6 + c]);
-        out[3] = list.row_species[row];
+        const auto along = [&](int c) {
+            return (x[c] - origin[c]) + (shift[0] * frame[c] + shift[1] * frame[3 + c] + shift[2] * frame[6 + c]);
+        };
+        store_four(work.xyzs + 4 * row, {along(0), along(1), along(2), double(list.row_species[row])});
         if (row >= list.n_owners) continue;
 
         work.site_energy[atom] = 0;
@@ -57,18 +57,18 @@ ACEPAIR_KERNEL(128) find_edges(const Model *model_, const List *list_, const Wor
             for (int z = 0; z < N_SPECIES; ++z) end[z] = 0;
             continue;
         }
-        const double *xyzs = work.xyzs, *centre = xyzs + 4 * int64_t(atom), *rcut = model.rcut + list.column_species[column] * N_SPECIES;
-        const double x = centre[0], y = centre[1], z = centre[2];
+        const Four<double> centre = load_four(work.xyzs + 4 * int64_t(atom));
+        const double *const rcut = model.rcut + list.column_species[column] * N_SPECIES;
         const int64_t first = list.first[column];
         const int32_t n = int32_t(list.first[column + 1] - first);
         const int32_t *neighbor = list.neighbor + first;
         int32_t *slot = work.slot + first, count = 0;
         int species = 0;
         for (int32_t k = 0; k < n; ++k) {
-            const double *other = xyzs + 4 * int64_t(read(neighbor + k));
-            const double dx = other[0] - x, dy = other[1] - y, dz = other[2] - z;
-            const int z_j = int(other[3]);
-            const double d2 = dx * dx + dy * dy + dz * dz;
+            const Four<double> other = load_four(work.xyzs + 4 * int64_t(read(neighbor + k)));
+            const double x = other.x - centre.x, y = other.y - centre.y, z = other.z - centre.z;
+            const int z_j = int(other.w);
+            const double d2 = x * x + y * y + z * z;
             bool inside = false;
             if (z_j >= 0) {
                 for (; species < z_j; ++species) end[species] = count;
@@ -78,8 +78,7 @@ ACEPAIR_KERNEL(128) find_edges(const Model *model_, const List *list_, const Wor
                 slot[count++] = k;
                 if (d2 < MIN_DISTANCE * MIN_DISTANCE) work.status[0] = 1 + first + k;
             } else {
-                real *g = work.gradient + 4 * (first + k);
-                g[0] = g[1] = g[2] = 0;
+                store_four(work.gradient + 4 * (first + k), {real(0), real(0), real(0), real(0)});
             }
         }
         for (; species < N_SPECIES; ++species) end[species] = count;

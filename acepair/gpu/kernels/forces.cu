@@ -16,14 +16,15 @@ ACEPAIR_KERNEL(128) gather_forces(const Model *, const List *list_, const Work *
         const int64_t end = list.incoming_first[j + 1];
         for (int64_t k = list.incoming_first[j]; k < end; ++k) {
             const int64_t e = read(list.incoming + k);
-            const real *const gradient = work.gradient + 4 * e;
-            const double g[3] = {double(read(gradient)), double(read(gradient + 1)), double(read(gradient + 2))};
+            const Four<real> gradient = load_four(work.gradient + 4 * e);
+            const double g[3] = {double(gradient.x), double(gradient.y), double(gradient.z)};
             for (int c = 0; c < 3; ++c) f[c] += g[c];
             if (!want_virial) continue;
-            const double *const from = work.xyzs + 4 * int64_t(read(list.centre + e));
-            const double *const to = work.xyzs + 4 * int64_t(read(list.neighbor + e));
+            const Four<double> from = load_four(work.xyzs + 4 * int64_t(read(list.centre + e)));
+            const Four<double> to = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + e)));
+            const double D[3] = {to.x - from.x, to.y - from.y, to.z - from.z};
             for (int r = 0; r < 3; ++r)
-                for (int c = 0; c < 3; ++c) v[3 * r + c] += (to[r] - from[r]) * g[c];
+                for (int c = 0; c < 3; ++c) v[3 * r + c] += D[r] * g[c];
         }
         for (int c = 0; c < 3; ++c) work.forces[3 * j + c] -= f[c];
         if (want_virial)

@@ -5,7 +5,7 @@ CuPy in use, NumPy and a host shim in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +36,9 @@ class Backend(Protocol):
 
     def kernel(self, source: str, name: str, shared: int = 0) -> Kernel:
         """Return a kernel of a translation unit, which is compiled once; `shared` bytes are the most it will get."""
+
+    def record(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Return what repeats the launches of `call`, which does nothing else, at less cost if the device can."""
 
     def pointer(self, array: Any) -> int:
         """Address of an array's data on the device."""

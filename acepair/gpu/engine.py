@@ -5,7 +5,7 @@ Knows neither ASE nor models nor compiled modules: plans and arrays are all it n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -54,6 +54,8 @@ class Engine:
         How kernels divide their work, chosen unless given.
     chunk_bytes : int
         What A and its adjoint may take: larger systems are evaluated in chunks of atoms, with the same results.
+    graphs : bool
+        Whether launches that are repeated are sent to the device as one (CUDA graphs).
 
     Raises
     ------
@@ -70,12 +72,13 @@ class Engine:
         backend: Backend | None = None,
         layout: Layout | None = None,
         chunk_bytes: int = 1 << 30,
+        graphs: bool = True,
     ) -> None:
         if dtype not in _DTYPES:
             raise ValueError(f"dtype must be {' or '.join(_DTYPES)}, got {dtype!r}")
         self.backend = cuda_backend() if backend is None else backend
         self.elements, self.dtype = elements, np.dtype(dtype)
-        self._layout, self._chunk_bytes = layout, chunk_bytes
+        self._layout, self._chunk_bytes, self.graphs = layout, chunk_bytes, graphs
         self.update(plans)
 
     def update(self, plans: Sequence[Plan]) -> None:
@@ -92,11 +95,10 @@ class Engine:
             if plan.rcut.max() > 0
         ]
 
-    def run(self, buffers: Buffers, motion: Struct | None, *, gradients: bool, virial: bool) -> None:
-        """Evaluate all plans; without `motion` positions are in the buffers already and results are added."""
-        for k, plan in enumerate(self.plans):
-            if k == 0 and motion is not None:
-                plan.begin(buffers, motion)
+    def run(self, buffers: Buffers, motion: Struct, *, gradients: bool, virial: bool) -> None:
+        """Launch everything for the positions that `motion` points to."""
+        self.plans[0].begin(buffers, motion)
+        for plan in self.plans:
             plan.evaluate(buffers, gradients=gradients, virial=virial)
         self.plans[0].finish(buffers, virial=virial and gradients)
 
@@ -150,6 +152,8 @@ class System:
         self._cells: FloatArray | None = None  # the list was made for
         self._framed: FloatArray | None = None  # the frame was made for
         self._motion: Struct | None = None
+        self._last: tuple[Any, ...] = ()  # what the last launches were for
+        self._replay: Callable[[], None] | None = None  # repeats them
 
     @property
     def n_atoms(self) -> int:
@@ -195,7 +199,8 @@ class System:
 
     def clear(self) -> None:
         """Forget the list and the memory that goes with it."""
-        self._buffers = self._cells = self._framed = self._motion = None
+        self._buffers = self._cells = self._framed = self._motion = self._replay = None
+        self._last = ()
 
     def _still_may_hold(self, cells: FloatArray) -> bool:
         if self._buffers is None or self._cells is None:
@@ -233,12 +238,31 @@ class System:
             self._motion = Struct(
                 self.engine.backend, "Motion", positions=x, reference=self._reference, frame=self._frame
             )
-        self.engine.run(buffers, self._motion, gradients=gradients, virial=virial)
+        self._launch(buffers, self._motion, gradients, virial)
         report = self.engine.backend.to_host(buffers.report)
         status = report[-3:].view(np.int64)
         if status.any():
             buffers.report[-3:] = 0
         return status
+
+    def _launch(self, buffers: Buffers, motion: Struct, gradients: bool, virial: bool) -> None:
+        """Launch all kernels; what is launched a third time has been recorded the second time."""
+
+        def call() -> None:
+            engine.run(buffers, motion, gradients=gradients, virial=virial)
+
+        engine = self.engine
+        this = (buffers, motion, gradients, virial, tuple(engine.plans))
+        if this != self._last:
+            self._last, self._replay = this, None
+            call()
+        elif self._replay is None and engine.graphs:
+            self._replay = engine.backend.record(call)
+            self._replay()
+        elif self._replay is None:
+            call()
+        else:
+            self._replay()
 
     def _results(self, gradients: bool, virial: bool) -> Results:
         buffers, n = self._buffers, self.n_atoms

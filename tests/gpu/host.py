@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class HostBackend:
         self.xp: Any = Poisoned(np)
         self.max_shared = max_shared
         self.launched: list[str] = []
+        self.n_recordings = 0
+        self._recording: list[Callable[[], None]] | None = None
 
     def kernel(self, source: str, name: str, shared: int = 0) -> Any:
         assert shared <= self.max_shared
@@ -40,6 +42,14 @@ class HostBackend:
         launch.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_int64, *_POINTERS, *_NUMBERS]
 
         def run(blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int) -> None:
+            if self._recording is not None:
+                self._recording.append(lambda: launch_now(blocks, threads, shared, arguments, first, count))
+                return
+            launch_now(blocks, threads, shared, arguments, first, count)
+
+        def launch_now(
+            blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int
+        ) -> None:
             self.launched.append(name)
             assert 0 < blocks < 2**31
             assert 0 < threads <= 1024
@@ -48,6 +58,19 @@ class HostBackend:
                 raise RuntimeError(f"{name} wrote beyond its {shared} bytes of shared memory")
 
         return run
+
+    def record(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Repeat the launches of one call with their arguments, as a CUDA graph does, without Python in between."""
+        self._recording = []
+        self.n_recordings += 1
+        call()
+        launches, self._recording = self._recording, None
+
+        def replay() -> None:
+            for launch in launches:
+                launch()
+
+        return replay
 
     def pointer(self, array: Any) -> int:
         return int(array.ctypes.data)

@@ -56,7 +56,7 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
     # channels that a species pair leaves out are not evaluated
     used = float((channels.A >= 0).sum()) / n_pairs
     A_used = float((channels.A_function >= 0).sum()) / n_pairs
-    leaves, uses = len(products.leaf_other), len(products.use_other)
+    leaves, uses = len(products.leaf_other), len(products.use)
     outside = scratch_nodes(sizes, layout)
     pair = [sum(_radial(term, slopes) for term in plan.pair_terms) for slopes in (False, True)]
     embed = [_SHAPE + _radial(plan.radial, slopes) + 3 * n_Y for slopes in (False, True)]
@@ -74,7 +74,7 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
             2 * products.n_internal + leaves + uses + 2 * products.n_stored,
             2 * n_A * size + 24 + (1 + 2) * outside * size,
             (n_A + 3 * products.n_internal + leaves + 2 * uses + products.n_stored) * access
-            + (3 * products.n_internal + 2 * leaves + 2 * uses + 6 * products.n_stored) * uniform,
+            + (products.n_internal + leaves + uses + 6 * products.n_stored) * uniform,
         ),
         "backward": Work(
             n_edges * (embed[1] + pair[1] + 5 * n_Y + 2 * A_used + used + 10),

@@ -193,16 +193,12 @@ def _model_struct(backend: Backend, plan: Plan, channels: Channels, products: Pr
         "A_function": channels.A_function,
         "A_harmonic": channels.A_harmonic,
         "product_first": products.product_first,
-        "product_node": products.product_node,
-        "product_parent": products.product_parent,
-        "product_factor": products.product_factor,
+        "product": products.product,
         "row_first": products.row_first,
         "row_node": products.row_node,
         "leaf_first": products.leaf_first,
-        "leaf_other": products.leaf_other,
         "use_first": products.use_first,
-        "use_product": products.use_product,
-        "use_other": products.use_other,
+        "use": products.use,
     }
     struct = Struct(
         backend,
@@ -211,13 +207,21 @@ def _model_struct(backend: Backend, plan: Plan, channels: Channels, products: Pr
         rcut=to_device(backend, plan.rcut),
         pair_terms=term_array,
         radial=None if plan.radial is None else _radial_struct(backend, plan.radial, real),
-        leaf_coefficient=to_device(backend, products.leaf_coefficient, real),
+        leaf=to_device(backend, _leaves(products, real)),
         node_coefficient=to_device(backend, products.node_coefficient, real),
         n_leaf_terms=len(products.leaf_other),
         **{name: to_device(backend, array, np.int32) for name, array in integers.items()},
     )
     struct.fields["terms"] = terms  # to keep them
     return struct
+
+
+def _leaves(products: Products, real: np.dtype[Any]) -> npt.NDArray[np.int32]:
+    """Structs `Leaf` of kernels/arguments.hpp, as 32-bit words."""
+    fields = {"names": ["coefficient", "other"], "formats": [real, np.int32], "itemsize": 2 * real.itemsize}
+    leaves = np.zeros(products.leaf_coefficient.shape, dtype=fields)  # type: ignore[call-overload]
+    leaves["coefficient"], leaves["other"] = products.leaf_coefficient, products.leaf_other
+    return np.frombuffer(leaves.tobytes(), dtype=np.int32)
 
 
 def _radial_struct(backend: Backend, radial: RadialPlan, real: np.dtype[Any]) -> Struct:

@@ -32,17 +32,14 @@ class Products:
 
     n_A: int
     product_first: Int32Array  #: (n_levels + 1,)
-    product_node: Int32Array  #: (n_internal,) by level
-    product_parent: Int32Array
-    product_factor: Int32Array
+    product: Int32Array  #: (n_internal, 4) node, parent, factor, 0; by level
     row_first: Int32Array  #: (n_levels + 2,)
     row_node: Int32Array  #: (n_stored,)
     leaf_first: Int32Array  #: (n_stored + 1,)
     leaf_other: Int32Array  #: (n_leaf_terms,) the other factor
     leaf_coefficient: FloatArray  #: (NZ, n_leaf_terms)
     use_first: Int32Array  #: (n_stored + 1,)
-    use_product: Int32Array  #: (n_uses,) internal node, counted from 0
-    use_other: Int32Array  #: (n_uses,) its other factor
+    use: Int32Array  #: (n_uses, 2) internal node, counted from 0, and its other factor
     node_coefficient: FloatArray  #: (NZ, n_stored)
 
     @property
@@ -58,7 +55,7 @@ class Products:
     @property
     def n_internal(self) -> int:
         """Products that others are made of."""
-        return len(self.product_node)
+        return len(self.product)
 
 
 def permuted(plan: Plan, elements: tuple[str, ...]) -> Plan:
@@ -172,17 +169,14 @@ def make_products(dag: Dag, coefficients: FloatArray) -> Products:
     return Products(
         n_A=n_A,
         product_first=int32(product_first),
-        product_node=int32(n_A + by_level),
-        product_parent=int32(dag.parent[by_level]),
-        product_factor=int32(dag.factor[by_level]),
+        product=int32(np.column_stack((n_A + by_level, dag.parent[by_level], dag.factor[by_level], 0 * by_level))),
         row_first=int32(np.searchsorted(-level[rows], np.arange(-n_levels, 2))),
         row_node=int32(rows),
         leaf_first=leaf_first,
         leaf_other=int32(leaf_other[leaf_order]),
         leaf_coefficient=np.ascontiguousarray(leaf_c[:, leaf_order]),
         use_first=use_first,
-        use_product=int32(use_product[use_order]),
-        use_other=int32(use_other[use_order]),
+        use=int32(np.column_stack((use_product, use_other))[use_order]),
         node_coefficient=np.ascontiguousarray(coefficients[:, :n_stored]),
     )
 

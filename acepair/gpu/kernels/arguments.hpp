@@ -29,6 +29,23 @@ struct Radial {
     const real *table;                     ///< (n_pairs, n_intervals, degree + 1, n_columns)
 };
 
+/// An internal node and its factors, all numbered among stored nodes.
+struct alignas(16) Product {
+    int32_t node, parent, factor, unused;
+};
+
+/// A leaf seen from one of its factors. One load brings it all.
+struct alignas(2 * sizeof(real)) Leaf {
+    real coefficient;
+    int32_t other;  ///< the other factor, among stored nodes
+};
+
+/// An internal product seen from one of its factors.
+struct alignas(8) Use {
+    int32_t product;  ///< among internal nodes
+    int32_t other;    ///< the other factor, among stored nodes
+};
+
 /// A model. Sizes that are known when the kernels are compiled stand in model.hpp.
 struct Model {
     const double *E0;               ///< (NZ,) eV
@@ -39,15 +56,13 @@ struct Model {
     const int32_t *A_function;      ///< (n_pairs, N_A) radial function of each A, −1 where it vanishes
     const int32_t *A_harmonic;      ///< (N_A,) l² + l + m
     const int32_t *product_first;   ///< (N_LEVELS + 1,) internal nodes of each level, from 1 on
-    const int32_t *product_node;    ///< (N_INTERNAL,) place among stored nodes; parent and factor are, too
-    const int32_t *product_parent, *product_factor;
+    const Product *product;         ///< (N_INTERNAL,) by level
     const int32_t *row_first;       ///< (N_LEVELS + 2,) rows of the adjoint by level, the highest level first, A last
     const int32_t *row_node;        ///< (N_STORED,)
     const int32_t *leaf_first;      ///< (N_STORED + 1,) leaves in which a row's node is a factor
-    const int32_t *leaf_other;      ///< their other factors
-    const real *leaf_coefficient;   ///< (NZ, n_leaf_terms)
+    const Leaf *leaf;               ///< (NZ, n_leaf_terms)
     const int32_t *use_first;       ///< (N_STORED + 1,) internal nodes of which a row's node is a factor
-    const int32_t *use_product, *use_other;
+    const Use *use;
     const real *node_coefficient;   ///< (NZ, N_STORED) c̃ of stored nodes
     int64_t n_leaf_terms;
 };

@@ -33,14 +33,15 @@ products(const Model *model_, const List *list_, const Work *work_, int64_t chun
         const int begin = model.product_first[level], end = model.product_first[level + 1];
         ACEPAIR_PHASE(t) {
             const int lane = t % TILE;
-            for (int k = begin + t / TILE; k < end; k += PRODUCT_ROWS)
-                node[model.product_node[k] * TILE + lane] =
-                    node[model.product_parent[k] * TILE + lane] * node[model.product_factor[k] * TILE + lane];
+            for (int k = begin + t / TILE; k < end; k += PRODUCT_ROWS) {
+                const Product product = model.product[k];
+                node[product.node * TILE + lane] = node[product.parent * TILE + lane] * node[product.factor * TILE + lane];
+            }
         }
         ACEPAIR_SYNC;
     }
 
-    const real *const c_leaf = model.leaf_coefficient + species * model.n_leaf_terms;
+    const Leaf *const leaf = model.leaf + species * model.n_leaf_terms;
     const real *const c_node = model.node_coefficient + species * N_STORED;
     for (int level = 0; level <= N_LEVELS; ++level) {
         const int begin = model.row_first[level], end = model.row_first[level + 1];
@@ -55,17 +56,20 @@ products(const Model *model_, const List *list_, const Work *work_, int64_t chun
                 int k = read(model.leaf_first + row);
                 const int last = read(model.leaf_first + row + 1);
                 for (; k + 1 < last; k += 2) {
-                    leaves0 += read(c_leaf + k) * nodes[read(model.leaf_other + k) * TILE];
-                    leaves1 += read(c_leaf + k + 1) * nodes[read(model.leaf_other + k + 1) * TILE];
+                    const Leaf even = leaf[k], odd = leaf[k + 1];
+                    leaves0 += even.coefficient * nodes[even.other * TILE];
+                    leaves1 += odd.coefficient * nodes[odd.other * TILE];
                 }
-                if (k < last) leaves0 += read(c_leaf + k) * nodes[read(model.leaf_other + k) * TILE];
+                if (k < last) leaves0 += leaf[k].coefficient * nodes[leaf[k].other * TILE];
                 const real leaves = leaves0 + leaves1;
                 own += double(nodes[v * TILE] * (c + real(0.5) * leaves));
 
                 real sum = c + leaves;
                 const int uses = read(model.use_first + row + 1);
-                for (int u = read(model.use_first + row); u < uses; ++u)
-                    sum += adjoints[read(model.use_product + u) * TILE] * nodes[read(model.use_other + u) * TILE];
+                for (int u = read(model.use_first + row); u < uses; ++u) {
+                    const Use use = model.use[u];
+                    sum += adjoints[use.product * TILE] * nodes[use.other * TILE];
+                }
                 if (level < N_LEVELS)
                     adj[(v - N_A) * TILE + lane] = sum;
                 else

@@ -53,6 +53,18 @@ def to_device(backend: Backend, array: npt.ArrayLike, dtype: npt.DTypeLike | Non
     return values if values.size else backend.xp.zeros(1, dtype=values.dtype)
 
 
+def stable_order(backend: Backend, keys: Any) -> Any:
+    """Return the order that sorts keys, equal ones as they stand. CuPy's sorting is not made for no keys at all."""
+    xp = backend.xp
+    return xp.argsort(keys, kind="stable") if len(keys) else xp.zeros(0, dtype=xp.int64)
+
+
+def places_in(backend: Backend, ascending: Any, values: Any, side: str = "left") -> Any:
+    """As `searchsorted`, which CuPy's does not do in no numbers at all."""
+    xp = backend.xp
+    return xp.searchsorted(ascending, values, side=side) if len(ascending) else xp.zeros(len(values), dtype=xp.int64)
+
+
 def cuda_backend() -> Backend:
     """Return the current CUDA device.
 

@@ -75,7 +75,7 @@ class HostedPlan:
             species = xyzs[:n_local, 3].astype(np.int64)
             energies[:n_local] += np.where(species < 0, 0.0, self._E0[species])
             return None
-        if len(xyzs) == 0:
+        if n_local == 0:
             return None
         xp = self._backend.xp
         if self._buffers is None:

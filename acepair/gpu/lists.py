@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arguments import Struct
-from .backend import Backend, to_device
+from .backend import Backend, places_in, stable_order, to_device
 from .source import PAD
 
 _SEGMENT = 1024  # atoms whose energies one block sums
@@ -59,15 +59,15 @@ class DeviceList:
         column_first[1:] = xp.cumsum(counts)
         edge = xp.arange(self.n_edges if n_centres else 0, dtype=xp.int64)[: int(column_first[-1])]
         self.n_edges = len(edge)
-        column = xp.searchsorted(column_first, edge, side="right") - 1
+        column = places_in(backend, column_first, edge, side="right") - 1
         centre = column_atom[column]
         place = first[centre] + (edge - column_first[column])
         # by species of the neighbour within a column; ignored ones first, which the kernels pass over
         key = column * (n_species + 1) + (row_species[neighbor[place]] + 1)
-        sorted_neighbor = neighbor[place][xp.argsort(key, kind="stable")]
+        sorted_neighbor = neighbor[place][stable_order(backend, key)]
         owner = row_owner[sorted_neighbor]
-        incoming = xp.argsort(owner, kind="stable").astype(xp.int64)
-        incoming_first = xp.searchsorted(owner[incoming], xp.arange(self.n_owners + 1))
+        incoming = stable_order(backend, owner).astype(xp.int64)
+        incoming_first = places_in(backend, owner[incoming], xp.arange(self.n_owners + 1))
 
         starts = xp.asarray(structure_first)
         segment_first, structure_segment = _segments(structure_first)
@@ -83,7 +83,7 @@ class DeviceList:
             "row_owner": (row_owner, np.int32),
             "row_shift": (row_shift, np.int32),
             "row_species": (row_species, np.int32),
-            "row_structure": (xp.searchsorted(starts, row_owner, side="right") - 1, np.int32),
+            "row_structure": (places_in(backend, starts, row_owner, side="right") - 1, np.int32),
             "structure_first": (starts, np.int64),
             "segment_first": (segment_first, np.int64),
             "structure_segment": (structure_segment, np.int64),
@@ -108,7 +108,7 @@ def _columns(backend: Backend, species: Any, n_species: int) -> tuple[Any, Any]:
     counts = backend.to_host(xp.bincount(species + 1, minlength=n_species + 1))
     padded = -(-counts[1:] // PAD) * PAD
     offset = np.concatenate(([0], np.cumsum(padded)))
-    order = xp.argsort(species, kind="stable")[int(counts[0]) :]  # without ignored ones
+    order = stable_order(backend, species)[int(counts[0]) :]  # without ignored ones
     sorted_species = species[order].astype(xp.int64)
     shift = xp.asarray(offset[:-1] - np.concatenate(([0], np.cumsum(counts[1:])[:-1])))
     column_atom = xp.full(int(offset[-1]), -1, dtype=xp.int64)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .._types import BoolArray, FloatArray, IntArray
 from .arguments import Struct
-from .backend import Backend, to_device
+from .backend import Backend, places_in, stable_order, to_device
 from .geometry import complete_cells
 from .source import kernels_digest
 
@@ -77,7 +77,7 @@ def search_neighbors(
     images = -(-grids["reach"] // grids["n"]) * grids["periodic"]
     image_reach = images.max(axis=0, initial=0)
     starts = xp.asarray(structure_first)
-    structure = xp.searchsorted(starts, xp.arange(n), side="right") - 1
+    structure = places_in(backend, starts, xp.arange(n), side="right") - 1
     atoms = Struct(
         backend,
         "Atoms",
@@ -108,8 +108,8 @@ def search_neighbors(
 
     launch("bin_atoms")
     cell = state["cell"][:n]
-    state["order"] = to_device(backend, xp.argsort(cell, kind="stable"), np.int64)
-    cell_first = xp.searchsorted(cell[state["order"][:n]], xp.arange(n_cells + 1))
+    state["order"] = to_device(backend, stable_order(backend, cell), np.int64)
+    cell_first = places_in(backend, cell[state["order"][:n]], xp.arange(n_cells + 1))
     state["cell_first"] = to_device(backend, cell_first, np.int64)
     launch("find_neighbors")
     first = xp.zeros(n + 1, dtype=xp.int64)
@@ -127,8 +127,10 @@ def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: npt.ND
     n_images = int(width.prod())
     owner, image = key // n_images, key % n_images
     elsewhere = image != n_images // 2  # the one in the middle is the atom itself
-    rows = xp.unique(key[elsewhere])
-    neighbor = xp.where(elsewhere, n + xp.searchsorted(rows, key), owner).astype(xp.int32)
+    rows = key[elsewhere]
+    if len(rows):
+        rows = xp.unique(rows)
+    neighbor = xp.where(elsewhere, n + places_in(backend, rows, key), owner).astype(xp.int32)
     image_owner, image = rows // n_images, rows % n_images
     places = (image // int(width[1] * width[2]), image // int(width[2]) % int(width[1]), image % int(width[2]))
     shift = xp.stack([place - int(reach) for place, reach in zip(places, image_reach, strict=True)], axis=1)

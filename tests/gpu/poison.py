@@ -1,4 +1,4 @@
-"""Array modules whose fresh memory holds what no kernel may read."""
+"""Array modules whose fresh memory holds what no kernel may read, and which refuse what CuPy does not do."""
 
 from __future__ import annotations
 
@@ -18,3 +18,19 @@ class Poisoned:
         array = self._module.empty(shape, dtype)
         array.fill(float("nan") if array.dtype.kind == "f" else -(2**30))
         return array
+
+    def unique(self, array: Any) -> Any:
+        assert len(array), "not for CuPy"
+        return self._module.unique(array)
+
+    def argsort(self, array: Any, **options: Any) -> Any:
+        assert len(array), "not for CuPy"
+        return self._module.argsort(array, **options)
+
+    def bincount(self, array: Any, **options: Any) -> Any:
+        assert len(array), "not for CuPy"
+        return self._module.bincount(array, **options)
+
+    def searchsorted(self, array: Any, values: Any, **options: Any) -> Any:
+        assert len(array), "not for CuPy"
+        return self._module.searchsorted(array, values, **options)

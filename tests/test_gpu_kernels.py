@@ -190,6 +190,12 @@ def test_ase_calculators_in_a_stack_are_refused():
         Evaluator(stack, backend=HostBackend())
 
 
+@pytest.mark.parametrize("skin", [-0.1, np.nan, np.inf])
+def test_skin_that_is_none(skin):
+    with pytest.raises(ValueError, match="skin must be finite and not negative"):
+        Evaluator(model("sio_tutorial"), skin=skin, backend=HostBackend())
+
+
 @pytest.mark.parametrize("dtype", ["float16", "double"])
 def test_unknown_precision(dtype):
     with pytest.raises(ValueError, match="dtype must be float64 or float32"):

@@ -133,9 +133,7 @@ class System:
         *,
         skin: float = 1.0,
     ) -> None:
-        if not 0 <= skin < np.inf:
-            raise ValueError(f"skin must be finite and not negative (Å), got {skin}")
-        self.engine, self.skin = engine, float(skin)
+        self.engine, self.skin = engine, checked_skin(skin)
         self.species = np.asarray(species, dtype=np.int32)
         first = (0, len(self.species)) if structure_first is None else structure_first
         self.structure_first: IntArray = np.asarray(first, dtype=np.int64)
@@ -312,6 +310,19 @@ class System:
         self.clear()
         atom = int(np.flatnonzero(~np.isfinite(host).all(axis=1))[0])
         raise ValueError(f"positions must be finite (Å), got {host[atom].tolist()} for atom {atom}")
+
+
+def checked_skin(skin: float) -> float:
+    """Return a skin (Å) if it is one.
+
+    Raises
+    ------
+    ValueError
+        If it is negative or not finite.
+    """
+    if not 0 <= skin < np.inf:
+        raise ValueError(f"skin must be finite and not negative (Å), got {skin}")
+    return float(skin)
 
 
 def refuse_coincident(i: int, j: int, distance: float) -> None:

@@ -14,7 +14,7 @@ from ..models.convert import as_calculator
 from ..models.stacked import StackedCalculator
 from ..structure import SpeciesTable, Structure, read_structure
 from .backend import Backend
-from .engine import Engine, Results, System
+from .engine import Engine, Results, System, checked_skin
 
 
 class Evaluator:
@@ -62,7 +62,7 @@ class Evaluator:
         self.calculator = as_calculator(model)
         if isinstance(self.calculator, StackedCalculator) and self.calculator.ase_calculators:
             raise TypeError("a stack with ASE calculators runs on a GPU by ACECalculator(model, device='cuda') only")
-        self.skin, self.dtype = skin, dtype
+        self.skin, self.dtype = checked_skin(skin), dtype
         self.table = SpeciesTable(self.calculator.elements)
         self._readouts = self.calculator.readouts
         self._versions = self.versions()

@@ -21,9 +21,11 @@ from .structure import MIN_INDEPENDENCE, read_structure
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from .gpu import Evaluator as DeviceEvaluator
+
 _PROPERTIES = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
 _WITH_GRADIENTS = {"forces", "stress", "stresses"}
-_DEVICES, _DTYPES = ("cpu",), ("float64",)
+_DTYPES = {"cpu": ("float64",), "cuda": ("float64", "float32")}  #: by device
 _ROW, _COLUMN = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]  #: of ASE's Voigt order xx, yy, zz, yz, xz, xy
 
 
@@ -48,8 +50,10 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         Neighbours are searched this much (Å) beyond the cutoff, and again when atoms or the cell have moved too far.
     threads : int, optional
         The CPUs this process may use, at most OMP_NUM_THREADS, unless given. Results do not depend on it.
-    device : {"cpu"}
-    dtype : {"float64"}
+    device : {"cpu", "cuda"}
+        "cuda" runs on the current CUDA device, see docs/gpu.md.
+    dtype : {"float64", "float32"}
+        float32 on "cuda" only: edges and products in single precision, energies and sums in double.
 
     Attributes
     ----------
@@ -63,6 +67,8 @@ class ACECalculator(Calculator):  # type: ignore[misc]
     ------
     NotImplementedError
         If there is no such `device` or `dtype`.
+    ImportError, RuntimeError
+        If `device` is "cuda" and CuPy, the driver or a device is missing.
     ValueError
         For a model file that cannot be read, and for a structure that cannot be evaluated, see `potential_energy`.
 
@@ -203,7 +209,7 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         return self._model
 
     @property
-    def neighbors(self) -> NeighborCache | None:
+    def neighbors(self) -> NeighborCache | DeviceEvaluator | None:
         """The neighbour list and how often it was made."""
         return self._evaluator.cache
 
@@ -278,6 +284,8 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         evaluator = self._make_evaluator(self.default_parameters | self.parameters | kwargs)
         changed: dict[str, Any] = super().set(**kwargs)
         self._evaluator = evaluator
+        if changed.keys() & {"device", "dtype"}:
+            self.reset()  # known values are of another precision
         return changed
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:
@@ -297,10 +305,15 @@ class ACECalculator(Calculator):  # type: ignore[misc]
         self._lock = threading.RLock()
         self._evaluator = self._make_evaluator(self.parameters)
 
-    def _make_evaluator(self, parameters: dict[str, Any]) -> Evaluator:
-        _check_choice("device", parameters["device"], _DEVICES)
-        _check_choice("dtype", parameters["dtype"], _DTYPES)
+    def _make_evaluator(self, parameters: dict[str, Any]) -> Evaluator | DeviceEvaluator:
+        device, dtype = parameters["device"], parameters["dtype"]
+        _check_choice("device", device, tuple(_DTYPES))
+        _check_choice("dtype", dtype, _DTYPES[device])
         potential = _without_ase(as_calculator(self.model))
+        if device == "cuda":
+            from .gpu import Evaluator as DeviceEvaluator
+
+            return DeviceEvaluator(potential, skin=parameters["skin"], dtype=dtype)
         return Evaluator(potential, skin=parameters["skin"], threads=parameters["threads"])
 
     def _get_name(self) -> str:

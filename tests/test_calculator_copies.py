@@ -54,7 +54,7 @@ def test_model_file(tmp_path, as_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"device": "cuda"}, NotImplementedError, "device must be 'cpu', got 'cuda'"),
+        ({"device": "tpu"}, NotImplementedError, "device must be 'cpu' or 'cuda', got 'tpu'"),
         ({"dtype": "float32"}, NotImplementedError, "dtype must be 'float64', got 'float32'"),
         ({"skin": -1}, ValueError, "skin must be finite and not negative (Å), got -1"),
         ({"skin": np.nan}, ValueError, "skin must be finite and not negative (Å), got nan"),
@@ -85,7 +85,7 @@ def test_set():
     assert calc.threads == 2
     assert calc.get_potential_energy(atoms) == energy
     with pytest.raises(NotImplementedError, match="device must be 'cpu'"):
-        calc.set(device="cuda", skin=3)
+        calc.set(device="tpu", skin=3)
     assert calc.parameters["skin"] == calc.neighbors.skin == 0.5
     with pytest.raises(TypeError, match=r"^parameters are skin, threads, device, dtype, got rcut$"):
         calc.set(rcut=3)

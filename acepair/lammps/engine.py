@@ -42,7 +42,7 @@ class Engine:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         metadata, tensors = container.read(Path(path))
         self.elements: tuple[str, ...] = tuple(metadata["elements"].split())
-        plans = read_plans(tensors, self.elements)
+        self.plans = plans = read_plans(tensors, self.elements)
         self.engines = [make_engine_plan(plan) for plan in plans]
         self.rcut = max(float(plan.rcut.max()) for plan in plans)
         self._species = [np.array([plan.elements.index(e) for e in self.elements], np.int32) for plan in plans]

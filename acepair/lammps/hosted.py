@@ -8,13 +8,16 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec
 
 import numpy as np
 
 from .. import _kernels
 from .._types import FloatArray, Int32Array, IntArray
 from .engine import Engine
+
+if TYPE_CHECKING:
+    from ..gpu.hosted import HostedPlan
 
 P = ParamSpec("P")
 
@@ -54,14 +57,21 @@ class Hosted:
     def __init__(self) -> None:
         self.engine: Engine | None = None
         self._views: dict[int, _Views] = {}
+        self._on_device: list[HostedPlan] = []
 
     @_reporting
     def open(self, path: str, device: str) -> str | None:
-        """Read a model for a device; another evaluator than the CPU's would be chosen here."""
-        if device != "cpu":
-            return f"device {device} is not available in this version of acepair, use cpu"
+        """Read a model for a device, cpu or cuda."""
+        if device not in ("cpu", "cuda"):
+            return f"device must be cpu or cuda, got {device}"
         self.engine = Engine(path)
-        self._views = {}
+        self._views, self._on_device = {}, []
+        if device == "cuda":
+            from ..gpu.backend import cuda_backend
+            from ..gpu.hosted import HostedPlan
+
+            backend = cuda_backend()
+            self._on_device = [HostedPlan(backend, plan) for plan in self.engine.plans]
         return None
 
     @_reporting
@@ -71,22 +81,28 @@ class Hosted:
         arrays: list[Any] = [_view(buffer, dtype) for buffer, dtype in zip(buffers, dtypes, strict=True)]
         arrays[0], arrays[6] = arrays[0].reshape(-1, 4), arrays[6].reshape(-1, 4)
         self._views[plan] = _Views(*arrays)
+        if self._on_device:
+            self._on_device[plan].bind()
         return None
 
     @_reporting
     def step(self, plan: int) -> str | None:
         """Add energies, forces and virial of a plan."""
-        return self._evaluate(plan, None)
+        return self._evaluate_on_device(plan) if self._on_device else self._evaluate(plan, None)
 
     @_reporting
     def step_per_atom(self, plan: int, vatom: memoryview, cvatom: memoryview) -> str | None:
         """As `step`, and add the virials of single atoms: halves to both, and the centroid form to the neighbour."""
         views = self._views[plan]
-        gradients = np.zeros((len(views.neighbor), 3))
-        problem = self._evaluate(plan, gradients)
+        if self._on_device:
+            problem = self._evaluate_on_device(plan)
+            i, j, gradients = self._on_device[plan].edge_gradients()
+        else:
+            gradients = np.zeros((len(views.neighbor), 3))
+            problem = self._evaluate(plan, gradients)
+            i, j = np.repeat(np.arange(len(views.first) - 1), np.diff(views.first)), views.neighbor
         if problem:
             return problem
-        i, j = np.repeat(np.arange(len(views.first) - 1), np.diff(views.first)), views.neighbor
         virials = -(views.xyzs[j, :3] - views.xyzs[i, :3])[:, :, None] * gradients[:, None, :]
         if len(cvatom):
             np.add.at(_view(cvatom, np.float64).reshape(-1, 9), j, virials.reshape(-1, 9)[:, _CENTROID])
@@ -105,6 +121,11 @@ class Hosted:
             engine.engines[plan], engine.memory, *lists, v.energies, v.forces, v.virial, None, gradients, 1
         )
         return f"coincident {i} {j}" if i >= 0 else None
+
+    def _evaluate_on_device(self, plan: int) -> str | None:
+        v = self._views[plan]
+        pair = self._on_device[plan].add(v.xyzs, v.first, v.neighbor, v.energies, v.forces, v.virial)
+        return None if pair is None else f"coincident {pair[0]} {pair[1]}"
 
 
 def _view(buffer: memoryview, dtype: type) -> Any:

@@ -1,0 +1,247 @@
+"""A plan on the device: its arrays, its kernels and the order in which they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..plan import Dag, Plan, RadialPlan
+from .arguments import Struct
+from .backend import Backend, Kernel, to_device
+from .lists import DeviceList
+from .source import (
+    MAX_COLUMNS,
+    PAD,
+    Layout,
+    backward_bytes,
+    choose_layout,
+    model_source,
+    pool_bytes,
+    products_bytes,
+    scratch_nodes,
+    sizes_of,
+)
+from .tables import Channels, Products, make_channels, make_products, permuted, weights_functions_last
+
+_FEW_COLUMNS = 1 << 14  # below, blocks take fewer columns, so that all multiprocessors have some
+_BLOCK = 128  # threads of kernels in which a thread needs no other
+
+
+class Buffers:
+    """Results and what stands between kernels, for one list; shared by the plans of a model."""
+
+    def __init__(self, backend: Backend, list_: DeviceList, dtype: npt.DTypeLike) -> None:
+        xp, n = backend.xp, list_.n_owners
+        self.list = list_
+        # totals and status lie together, so that one copy brings both to the host
+        report = xp.zeros(10 * list_.n_structures + 3)
+        self.report = report
+        self.arrays = {
+            "xyzs": xp.empty((max(list_.n_rows, 1), 4)),
+            "slot": xp.empty(max(list_.n_edges, 1), dtype=xp.int32),
+            "gradient": xp.empty((max(list_.n_edges, 1), 4), dtype=dtype),
+            "site_energy": xp.zeros(max(n, 1)),
+            "forces": xp.zeros((max(n, 1), 3)),
+            "site_virial": xp.zeros((max(n, 1), 9)),
+            "partial": xp.zeros((max(list_.n_segments, 1), 10)),
+            "totals": report,
+            "status": report[-3:].view(xp.int64),
+        }
+
+
+class DevicePlan:
+    """A plan ready to run.
+
+    Parameters
+    ----------
+    backend : Backend
+    plan : Plan
+        With a cutoff above zero.
+    elements : tuple of str
+        The order of species in lists, which need not be the plan's.
+    dtype : dtype
+        float64 or float32: of what is evaluated for edges and products. Positions, energies and the sums that make
+        forces and virials are float64.
+    layout : Layout, optional
+        Chosen unless given.
+    chunk_bytes : int
+        What A, its adjoint and nodes outside of shared memory may take.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        plan: Plan,
+        elements: tuple[str, ...],
+        dtype: npt.DTypeLike,
+        *,
+        layout: Layout | None = None,
+        chunk_bytes: int = 1 << 30,
+    ) -> None:
+        plan = permuted(plan, elements)
+        self.backend, self.dtype = backend, np.dtype(dtype)
+        itemsize = self.dtype.itemsize
+        self.sizes = sizes_of(plan)
+        self.layout = layout or choose_layout(self.sizes, itemsize, backend.max_shared)
+        self.n_A, self.n_species = plan.n_A, len(elements)
+        self.E0 = plan.E0
+        channels, products = make_channels(plan), make_products(_dag(plan), plan.coefficients)
+        self.source = model_source(plan, channels, products, self.layout, self.dtype)
+        self.model = _model_struct(backend, plan, channels, products, self.dtype)
+        self.shared_bytes = {
+            "pool": pool_bytes(self.sizes, self.layout, itemsize),
+            "products": products_bytes(self.sizes, self.layout, itemsize),
+            "backward": backward_bytes(self.layout, itemsize),
+            "sum_segments": 10 * _BLOCK * 8,
+        }
+        edge_threads, tile = self.layout.edge_threads, self.layout.tile
+        #: of a block, where it is not 128
+        self.threads = {"pool": edge_threads, "backward": edge_threads, "products": tile * self.layout.product_rows}
+        self._scratch = scratch_nodes(self.sizes, self.layout)
+        column_bytes = (2 * plan.n_A + self._scratch) * itemsize + 8
+        self._most_columns = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
+        self._kernels: dict[str, Kernel] = {}
+        self._work: Struct | None = None
+        self._buffers: Buffers | None = None
+
+    def evaluate(self, buffers: Buffers, *, gradients: bool, virial: bool) -> None:
+        """Add energies, and forces and virials if wanted, to what the buffers hold."""
+        list_ = buffers.list
+        work, chunk = self._prepare(buffers)
+        self._launch("find_edges", list_.n_columns, work)
+        for first in range(0, list_.n_columns, chunk):
+            n = min(chunk, list_.n_columns - first)
+            per_block = self._columns_per_block(list_)
+            self._launch("pool", n, work, first, n, per_block=per_block)
+            self._launch("products", n, work, first, n, per_block=self.layout.tile)
+            if gradients:
+                self._launch("backward", n, work, first, n, per_block=per_block)
+        if gradients:
+            self._launch("gather_forces", list_.n_owners, work, 0, int(virial))
+
+    def begin(self, buffers: Buffers, motion: Struct) -> None:
+        """Place atoms and images; all results become zero."""
+        work, _ = self._prepare(buffers)
+        kernel = self._kernel("pack_rows")
+        arguments = (motion.array, buffers.list.struct.array, work.array)
+        kernel(-(-buffers.list.n_rows // _BLOCK), _BLOCK, 0, arguments, 0, 0)
+
+    def finish(self, buffers: Buffers, *, virial: bool) -> None:
+        """Sum energies and virials over structures."""
+        work, _ = self._prepare(buffers)
+        self._launch("sum_segments", buffers.list.n_segments, work, 0, int(virial), per_block=1)
+        self._launch("sum_structures", 10 * buffers.list.n_structures, work)
+
+    def _columns_per_block(self, list_: DeviceList) -> int:
+        return MAX_COLUMNS if list_.n_columns > _FEW_COLUMNS else 4
+
+    def _launch(
+        self,
+        name: str,
+        n: int,
+        work: Struct,
+        first: int = 0,
+        count: int = 0,
+        *,
+        per_block: int = _BLOCK,
+    ) -> None:
+        if n:
+            arguments = (self.model.array, self._list.struct.array, work.array)
+            threads, shared = self.threads.get(name, _BLOCK), self.shared_bytes.get(name, 0)
+            self._kernel(name)(-(-n // per_block), threads, shared, arguments, first, count)
+
+    def _kernel(self, name: str) -> Kernel:
+        if name not in self._kernels:
+            self._kernels[name] = self.backend.kernel(self.source, name, self.shared_bytes.get(name, 0))
+        return self._kernels[name]
+
+    def _prepare(self, buffers: Buffers) -> tuple[Struct, int]:
+        """Return the struct of working memory for a list, and how many columns A has room for."""
+        list_ = self._list = buffers.list
+        chunk = min(self._most_columns, max(list_.n_columns, PAD))
+        if self._work is None or self._buffers is not buffers:
+            xp = self.backend.xp
+            self._buffers = buffers
+            self._work = Struct(
+                self.backend,
+                "Work",
+                **buffers.arrays,
+                slot_end=xp.empty((max(list_.n_columns, 1), self.n_species), dtype=xp.int32),
+                A=xp.empty((max(self.n_A, 1), chunk), dtype=self.dtype),
+                A_adj=xp.empty((max(self.n_A, 1), chunk), dtype=self.dtype),
+                scratch=xp.empty(max(self._scratch * chunk, 1), dtype=self.dtype),
+                pair_energy=xp.empty(chunk),
+                chunk=chunk,
+                columns_per_block=self._columns_per_block(list_),
+            )
+        return self._work, chunk
+
+
+def _dag(plan: Plan) -> Dag:
+    none = np.zeros(0, dtype=np.int32)
+    return plan.dag or Dag(0, none, none, none, np.zeros(1, dtype=np.int32), none, np.zeros(0, dtype=np.int64))
+
+
+def _model_struct(backend: Backend, plan: Plan, channels: Channels, products: Products, real: np.dtype[Any]) -> Struct:
+    """Upload a plan."""
+    terms = [_radial_struct(backend, term, real) for term in plan.pair_terms]
+    term_array = backend.xp.concatenate([term.array for term in terms]) if terms else None
+    integers = {
+        "channel_A": channels.A,
+        "A_function": channels.A_function,
+        "A_harmonic": channels.A_harmonic,
+        "product_first": products.product_first,
+        "product": products.product,
+        "row_first": products.row_first,
+        "row_node": products.row_node,
+        "leaf_first": products.leaf_first,
+        "use_first": products.use_first,
+        "use": products.use,
+    }
+    struct = Struct(
+        backend,
+        "Model",
+        E0=to_device(backend, plan.E0),
+        rcut=to_device(backend, plan.rcut),
+        pair_terms=term_array,
+        radial=None if plan.radial is None else _radial_struct(backend, plan.radial, real),
+        leaf=to_device(backend, _leaves(products, real)),
+        node_coefficient=to_device(backend, products.node_coefficient, real),
+        n_leaf_terms=len(products.leaf_other),
+        **{name: to_device(backend, array, np.int32) for name, array in integers.items()},
+    )
+    struct.fields["terms"] = terms  # to keep them
+    return struct
+
+
+def _leaves(products: Products, real: np.dtype[Any]) -> npt.NDArray[np.int32]:
+    """Structs `Leaf` of kernels/arguments.hpp, as 32-bit words."""
+    fields = {"names": ["coefficient", "other"], "formats": [real, np.int32], "itemsize": 2 * real.itemsize}
+    leaves = np.zeros(products.leaf_coefficient.shape, dtype=fields)  # type: ignore[call-overload]
+    leaves["coefficient"], leaves["other"] = products.leaf_coefficient, products.leaf_other
+    return np.frombuffer(leaves.tobytes(), dtype=np.int32)
+
+
+def _radial_struct(backend: Backend, radial: RadialPlan, real: np.dtype[Any]) -> Struct:
+    has_table = radial.table.size > 0
+    arrays = {
+        "transform": radial.transform,
+        "envelope": radial.envelope,
+        "rcut": radial.rcut,
+        "recurrence": radial.recurrence,
+        "weights": weights_functions_last(radial),
+        "table": radial.table,
+    }
+    return Struct(
+        backend,
+        "Radial",
+        kind=int(radial.kind),
+        n_functions=radial.n_functions,
+        n_polynomials=radial.recurrence.shape[1],
+        n_intervals=radial.table.shape[1] if has_table else 0,
+        degree=radial.table.shape[2] - 1 if has_table else 0,
+        n_columns=radial.table.shape[3] if has_table else 0,
+        **{name: to_device(backend, array, real) for name, array in arrays.items()},
+    )

@@ -1,0 +1,84 @@
+// ∂E_i/∂D of every edge within the cutoff, and what it adds to the force on its centre.
+#include "block_edges.hpp"
+#include "harmonics.hpp"
+#include "radial.hpp"
+
+namespace acepair::gpu {
+
+/// R and Y are evaluated anew: that is cheaper than to store and read them. Threads are edges, then sums as in `pool`. Blocks:
+/// columns_per_block columns.
+ACEPAIR_KERNEL(EDGE_THREADS) backward(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t chunk_columns) {
+    const Model model = *model_;
+    const List list = *list_;
+    const Work work = *work_;
+    BlockEdges &block = *reinterpret_cast<BlockEdges *>(shared_memory());
+    real *const gradients = reinterpret_cast<real *>(shared_memory() + BLOCK_EDGES_BYTES);  // (3, EDGE_THREADS)
+
+    ACEPAIR_PHASE(t) {
+        if (t == 0) count_block_edges(work, chunk_first, chunk_columns, block);
+    }
+    ACEPAIR_SYNC;
+    const int n_edges = block.first[block.n_columns];
+    for (int tile = 0; tile < n_edges; tile += EDGE_THREADS) {
+        const int tile_end = tile + EDGE_THREADS < n_edges ? tile + EDGE_THREADS : n_edges;
+        ACEPAIR_PHASE(t) {
+            if (tile + t >= tile_end) continue;
+            const Edge edge = block_edge(list, work, block, tile + t);
+            const real x = real(edge.x), y = real(edge.y), z = real(edge.z);
+            const real d = sqrt(x * x + y * y + z * z), inverse_d = 1 / d;
+            real slope = pair_terms(model.pair_terms, edge.pair, d, inverse_d).slope, gx = 0, gy = 0, gz = 0;
+            if constexpr (HAS_MANY_BODY) {
+                real R[N_R], dR[N_R];
+                radial_functions<true>(*model.radial, edge.pair, d, inverse_d, R, dR);
+                const real scale = SPHERICAL ? inverse_d : real(1);
+                Harmonics harmonics(x * scale, y * scale, z * scale);
+                real below[2 * LMAX + 1];
+                const int32_t *const channel_A = model.channel_A + edge.pair * N_CHANNELS;
+                const real *const A_adj = work.A_adj + (block.column + edge.column - chunk_first);
+                unrolled<0, LMAX + 1>([&](auto degree) {
+                    constexpr int l = degree.value;
+                    real y_l[2 * l + 1], y_adj[2 * l + 1] = {};
+                    harmonics.template next<l>(y_l);
+                    unrolled<CHANNEL_FIRST[l], CHANNEL_FIRST[l + 1]>([&](auto channel) {
+                        const int a = read(channel_A + channel.value);
+                        if (a < 0) return;
+                        const real *w = A_adj + a * work.chunk;
+                        constexpr int f = CHANNEL_FUNCTION[channel.value];
+                        real R_adj = 0;
+                        unrolled<0, 2 * l + 1>([&](auto m) {
+                            const real w_m = read(w + m.value * work.chunk);
+                            R_adj += w_m * y_l[m.value];
+                            y_adj[m.value] += w_m * R[f];
+                        });
+                        slope += R_adj * dR[f];
+                    });
+                    if constexpr (l > 0) add_harmonics_gradient<l>(below, y_adj, gx, gy, gz);
+                    unrolled<0, 2 * l + 1>([&](auto m) { below[m.value] = y_l[m.value]; });
+                });
+                if (SPHERICAL) {  // Y depends on u = D / d: ∂u/∂D = (1 − u ⊗ u) / d
+                    gx *= inverse_d, gy *= inverse_d, gz *= inverse_d;
+                    slope -= (gx * x + gy * y + gz * z) * inverse_d;
+                }
+            }
+            const real along = slope * inverse_d;
+            gx += along * x, gy += along * y, gz += along * z;
+            store_four(work.gradient + 4 * edge.index, {gx, gy, gz, real(0)});
+            gradients[t] = gx, gradients[EDGE_THREADS + t] = gy, gradients[2 * EDGE_THREADS + t] = gz;
+        }
+        ACEPAIR_SYNC;
+        ACEPAIR_PHASE(t) {
+            for (int item = t; item < 3 * block.n_columns; item += EDGE_THREADS) {
+                const int k = item / 3, c = item - 3 * k;
+                const int from = block.first[k] > tile ? block.first[k] : tile;
+                const int to = block.first[k + 1] < tile_end ? block.first[k + 1] : tile_end;
+                if (from >= to) continue;
+                double sum = 0;
+                for (int e = from; e < to; ++e) sum += gradients[c * EDGE_THREADS + e - tile];
+                work.forces[3 * int64_t(list.column_atom[block.column + k]) + c] += sum;
+            }
+        }
+        ACEPAIR_SYNC;
+    }
+}
+
+}  // namespace acepair::gpu

@@ -1,0 +1,60 @@
+// The border between the kernels and what runs them: CUDA, or the host shim of the tests (tests/gpu/shim.hpp).
+//
+// A kernel is a sequence of phases. Threads of a block do not depend on each other within a phase, and meet between phases: on a
+// device each thread runs every phase once and waits at ACEPAIR_SYNC; on the host a loop over the block's threads runs each phase.
+// So what lives across phases is uniform over the block or stands in shared memory.
+#pragma once
+
+#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
+
+#define ACEPAIR_DEVICE __device__ __forceinline__
+#define ACEPAIR_CONSTANT __device__ constexpr
+#define ACEPAIR_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads, 1)
+#define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
+#define ACEPAIR_SYNC __syncthreads()
+#define ACEPAIR_NO_UNROLL _Pragma("unroll 1")
+
+namespace acepair::gpu {
+
+using int32_t = int;
+using int64_t = long long;
+
+ACEPAIR_DEVICE int64_t block_index() { return blockIdx.x; }
+ACEPAIR_DEVICE int block_size() { return blockDim.x; }
+ACEPAIR_DEVICE char *shared_memory() {
+    extern __shared__ double memory[];
+    return reinterpret_cast<char *>(memory);
+}
+/// Read what no thread of this launch writes.
+template <class T> ACEPAIR_DEVICE T read(const T *p) { return __ldg(p); }
+
+}  // namespace acepair::gpu
+
+#else
+#include "shim.hpp"
+#endif
+
+namespace acepair::gpu {
+
+/// A number that is known when the code is compiled.
+template <int N> struct Int {
+    static constexpr int value = N;
+};
+
+/// body(Int<BEGIN>()), ..., body(Int<END − 1>()): unlike a loop, which a compiler may leave as it is, this cannot index arrays of
+/// registers by what is known at run time only.
+template <int BEGIN, int END, class Body> ACEPAIR_DEVICE void unrolled(Body &&body) {
+    if constexpr (BEGIN < END) {
+        body(Int<BEGIN>());
+        unrolled<BEGIN + 1, END>(body);
+    }
+}
+
+/// Four numbers that are read and written together, at an address that 16 divides.
+template <class T> struct alignas(16) Four {
+    T x, y, z, w;
+};
+template <class T> ACEPAIR_DEVICE Four<T> load_four(const T *p) { return *reinterpret_cast<const Four<T> *>(p); }
+template <class T> ACEPAIR_DEVICE void store_four(T *p, const Four<T> &value) { *reinterpret_cast<Four<T> *>(p) = value; }
+
+}  // namespace acepair::gpu

@@ -1,0 +1,88 @@
+// Positions of atoms and images, and which neighbours are within the cutoff now.
+#include "arguments.hpp"
+
+namespace acepair::gpu {
+
+constexpr double MIN_DISTANCE = 1e-6;  // Å, as in core/system.hpp
+
+/// Fill work.xyzs: positions relative to the first atom of a structure, and species; results become zero. Tells in work.status whether an atom has moved
+/// further than the list allows, or is nowhere. Threads: rows.
+ACEPAIR_KERNEL(128) pack_rows(const Motion *motion_, const List *list_, const Work *work_, int64_t, int64_t) {
+    const Motion motion = *motion_;
+    const List list = *list_;
+    const Work work = *work_;
+    ACEPAIR_PHASE(t) {
+        const int64_t row = block_index() * block_size() + t;
+        if (row >= list.n_rows) continue;
+        const int64_t atom = list.row_owner[row];
+        const int structure = list.row_structure[row];
+        const double *frame = motion.frame + 19 * structure, *x = motion.positions + 3 * atom;
+        const double *origin = motion.positions + 3 * list.structure_first[structure];
+        const int32_t *shift = list.row_shift + 3 * row;
+        const auto along = [&](int c) {
+            return (x[c] - origin[c]) + (shift[0] * frame[c] + shift[1] * frame[3 + c] + shift[2] * frame[6 + c]);
+        };
+        store_four(work.xyzs + 4 * row, {along(0), along(1), along(2), double(list.row_species[row])});
+        if (row >= list.n_owners) continue;
+
+        work.site_energy[atom] = 0;
+        for (int c = 0; c < 3; ++c) work.forces[3 * atom + c] = 0;
+        for (int c = 0; c < 9; ++c) work.site_virial[9 * atom + c] = 0;
+        double moved = 0, nothing = 0;
+        for (int c = 0; c < 3; ++c) nothing += 0 * x[c];  // NaN unless all are finite
+        if (motion.reference) {
+            const double *x0 = motion.reference + 3 * atom, *e = frame + 9;
+            for (int c = 0; c < 3; ++c) {
+                const double u = (x[c] - x0[c]) - (x0[0] * e[c] + x0[1] * e[3 + c] + x0[2] * e[6 + c]);
+                moved += u * u;
+            }
+            if (!(moved <= frame[18])) work.status[1] = 1;
+        }
+        if (nothing != 0) work.status[2] = 1;
+    }
+}
+
+/// Collect the edges within the cutoffs, in the order of the list: by species of the neighbour. The gradients of all others become
+/// zero. Threads: columns.
+ACEPAIR_KERNEL(128) find_edges(const Model *model_, const List *list_, const Work *work_, int64_t, int64_t) {
+    const Model model = *model_;
+    const List list = *list_;
+    const Work work = *work_;
+    ACEPAIR_PHASE(t) {
+        const int64_t column = block_index() * block_size() + t;
+        if (column >= list.n_columns) continue;
+        int32_t *end = work.slot_end + column * N_SPECIES;
+        const int32_t atom = list.column_atom[column];
+        if (atom < 0) {
+            for (int z = 0; z < N_SPECIES; ++z) end[z] = 0;
+            continue;
+        }
+        const Four<double> centre = load_four(work.xyzs + 4 * int64_t(atom));
+        const double *const rcut = model.rcut + list.column_species[column] * N_SPECIES;
+        const int64_t first = list.first[column];
+        const int32_t n = int32_t(list.first[column + 1] - first);
+        const int32_t *neighbor = list.neighbor + first;
+        int32_t *slot = work.slot + first, count = 0;
+        int species = 0;
+        for (int32_t k = 0; k < n; ++k) {
+            const Four<double> other = load_four(work.xyzs + 4 * int64_t(read(neighbor + k)));
+            const double x = other.x - centre.x, y = other.y - centre.y, z = other.z - centre.z;
+            const int z_j = int(other.w);
+            const double d2 = x * x + y * y + z * z;
+            bool inside = false;
+            if (z_j >= 0) {
+                for (; species < z_j; ++species) end[species] = count;
+                inside = d2 < rcut[z_j] * rcut[z_j];
+            }
+            if (inside) {
+                slot[count++] = k;
+                if (d2 < MIN_DISTANCE * MIN_DISTANCE) work.status[0] = 1 + first + k;
+            } else {
+                store_four(work.gradient + 4 * (first + k), {real(0), real(0), real(0), real(0)});
+            }
+        }
+        for (; species < N_SPECIES; ++species) end[species] = count;
+    }
+}
+
+}  // namespace acepair::gpu

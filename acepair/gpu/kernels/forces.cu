@@ -1,0 +1,78 @@
+// What edges give to the atoms that are neighbours in them, gathered; and sums over structures. All in an order set by the list.
+#include "arguments.hpp"
+
+namespace acepair::gpu {
+
+constexpr int SUM_THREADS = 128;
+
+/// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Threads: owners.
+ACEPAIR_KERNEL(128) gather_forces(const Model *, const List *list_, const Work *work_, int64_t, int64_t want_virial) {
+    const List list = *list_;
+    const Work work = *work_;
+    ACEPAIR_PHASE(t) {
+        const int64_t j = block_index() * block_size() + t;
+        if (j >= list.n_owners) continue;
+        double f[3] = {0, 0, 0}, v[9] = {0, 0, 0, 0, 0, 0, 0, 0, 0};
+        const int64_t end = list.incoming_first[j + 1];
+        for (int64_t k = list.incoming_first[j]; k < end; ++k) {
+            const int64_t e = read(list.incoming + k);
+            const Four<real> gradient = load_four(work.gradient + 4 * e);
+            const double g[3] = {double(gradient.x), double(gradient.y), double(gradient.z)};
+            for (int c = 0; c < 3; ++c) f[c] += g[c];
+            if (!want_virial) continue;
+            const Four<double> from = load_four(work.xyzs + 4 * int64_t(read(list.centre + e)));
+            const Four<double> to = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + e)));
+            const double D[3] = {to.x - from.x, to.y - from.y, to.z - from.z};
+            for (int r = 0; r < 3; ++r)
+                for (int c = 0; c < 3; ++c) v[3 * r + c] += D[r] * g[c];
+        }
+        for (int c = 0; c < 3; ++c) work.forces[3 * j + c] -= f[c];
+        if (want_virial)
+            for (int c = 0; c < 9; ++c) work.site_virial[9 * j + c] -= v[c];
+    }
+}
+
+/// partial[segment] = energy and virial of the atoms of a segment. Blocks: segments.
+ACEPAIR_KERNEL(SUM_THREADS) sum_segments(const Model *, const List *list_, const Work *work_, int64_t, int64_t want_virial) {
+    const List list = *list_;
+    const Work work = *work_;
+    double *const sums = reinterpret_cast<double *>(shared_memory());  // (10, SUM_THREADS)
+    const int64_t segment = block_index(), begin = list.segment_first[segment], end = list.segment_first[segment + 1];
+    const int n = want_virial ? 10 : 1;
+    ACEPAIR_PHASE(t) {
+        double own[10] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+        for (int64_t i = begin + t; i < end; i += SUM_THREADS) {
+            own[0] += work.site_energy[i];
+            if (want_virial)
+                for (int c = 0; c < 9; ++c) own[1 + c] += work.site_virial[9 * i + c];
+        }
+        for (int c = 0; c < 10; ++c) sums[c * SUM_THREADS + t] = own[c];
+    }
+    ACEPAIR_SYNC;
+    for (int half = SUM_THREADS / 2; half; half /= 2) {
+        ACEPAIR_PHASE(t) {
+            if (t >= half) continue;
+            for (int c = 0; c < n; ++c) sums[c * SUM_THREADS + t] += sums[c * SUM_THREADS + t + half];
+        }
+        ACEPAIR_SYNC;
+    }
+    ACEPAIR_PHASE(t) {
+        if (t < 10) work.partial[10 * segment + t] = sums[t * SUM_THREADS];
+    }
+}
+
+/// totals[structure] = sum over its segments. Threads: structures × 10.
+ACEPAIR_KERNEL(128) sum_structures(const Model *, const List *list_, const Work *work_, int64_t, int64_t) {
+    const List list = *list_;
+    const Work work = *work_;
+    ACEPAIR_PHASE(t) {
+        const int64_t item = block_index() * block_size() + t, structure = item / 10, c = item % 10;
+        if (structure >= list.n_structures) continue;
+        double sum = 0;
+        for (int64_t s = list.structure_segment[structure]; s < list.structure_segment[structure + 1]; ++s)
+            sum += work.partial[10 * s + c];
+        work.totals[item] = sum;
+    }
+}
+
+}  // namespace acepair::gpu

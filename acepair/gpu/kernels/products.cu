@@ -1,0 +1,92 @@
+// The product basis: site energies and ∂E/∂A. A block holds the nodes of one tile of columns in shared memory; its threads are
+// TILE columns × PRODUCT_ROWS rows of work. No sum is shared by threads: adjoints are gathered row by row,
+//
+//     node_adj[v] = c_v + Σ_leaves c_k · node[other factor] + Σ_internal products k of v  node_adj[k] · node[other factor],
+//
+// products of higher levels first, and since leaves are linear in each factor, E = Σ_v node[v] (c_v + ½ Σ_leaves ...).
+#include "arguments.hpp"
+
+namespace acepair::gpu {
+
+ACEPAIR_KERNEL(TILE * PRODUCT_ROWS)
+products(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t) {
+    const Model model = *model_;
+    const List list = *list_;
+    const Work work = *work_;
+    constexpr int64_t SHARED_NODES = (NODES_SHARED ? int64_t(N_STORED) * TILE : 0), SCRATCH_NODES = NODES_SHARED ? 0 : N_STORED;
+    constexpr int64_t SCRATCH = (SCRATCH_NODES + (ADJOINTS_SHARED ? 0 : N_INTERNAL)) * TILE;
+    double *const energy = reinterpret_cast<double *>(shared_memory());  // (PRODUCT_ROWS, TILE)
+    real *const shared = reinterpret_cast<real *>(energy + PRODUCT_ROWS * TILE), *const scratch = work.scratch + block_index() * SCRATCH;
+    real *const node = NODES_SHARED ? shared : scratch;                                                    // (N_STORED, TILE)
+    real *const adj = ADJOINTS_SHARED ? shared + SHARED_NODES : scratch + SCRATCH_NODES * TILE;            // (N_INTERNAL, TILE)
+
+    const int64_t place = block_index() * TILE, column = chunk_first + place;
+    const int species = list.column_species[column];
+
+    ACEPAIR_PHASE(t) {
+        const int lane = t % TILE;
+        energy[t] = 0;
+        for (int a = t / TILE; a < N_A; a += PRODUCT_ROWS) node[a * TILE + lane] = work.A[a * work.chunk + place + lane];
+    }
+    ACEPAIR_SYNC;
+    for (int level = 0; level < N_LEVELS; ++level) {
+        const int begin = model.product_first[level], end = model.product_first[level + 1];
+        ACEPAIR_PHASE(t) {
+            const int lane = t % TILE;
+            for (int k = begin + t / TILE; k < end; k += PRODUCT_ROWS) {
+                const Product product = model.product[k];
+                node[product.node * TILE + lane] = node[product.parent * TILE + lane] * node[product.factor * TILE + lane];
+            }
+        }
+        ACEPAIR_SYNC;
+    }
+
+    const Leaf *const leaf = model.leaf + species * model.n_leaf_terms;
+    const real *const c_node = model.node_coefficient + species * N_STORED;
+    for (int level = 0; level <= N_LEVELS; ++level) {
+        const int begin = model.row_first[level], end = model.row_first[level + 1];
+        ACEPAIR_PHASE(t) {
+            const int lane = t % TILE;
+            const real *const nodes = node + lane, *const adjoints = adj + lane;
+            double own = 0;
+            for (int row = begin + t / TILE; row < end; row += PRODUCT_ROWS) {
+                const int v = read(model.row_node + row);
+                const real c = read(c_node + v);
+                real leaves0 = 0, leaves1 = 0;
+                int k = read(model.leaf_first + row);
+                const int last = read(model.leaf_first + row + 1);
+                for (; k + 1 < last; k += 2) {
+                    const Leaf even = leaf[k], odd = leaf[k + 1];
+                    leaves0 += even.coefficient * nodes[even.other * TILE];
+                    leaves1 += odd.coefficient * nodes[odd.other * TILE];
+                }
+                if (k < last) leaves0 += leaf[k].coefficient * nodes[leaf[k].other * TILE];
+                const real leaves = leaves0 + leaves1;
+                own += double(nodes[v * TILE] * (c + real(0.5) * leaves));
+
+                real sum = c + leaves;
+                const int uses = read(model.use_first + row + 1);
+                for (int u = read(model.use_first + row); u < uses; ++u) {
+                    const Use use = model.use[u];
+                    sum += adjoints[use.product * TILE] * nodes[use.other * TILE];
+                }
+                if (level < N_LEVELS)
+                    adj[(v - N_A) * TILE + lane] = sum;
+                else
+                    work.A_adj[v * work.chunk + place + lane] = sum;
+            }
+            energy[t] += own;
+        }
+        ACEPAIR_SYNC;
+    }
+    ACEPAIR_PHASE(t) {
+        if (t >= TILE) continue;
+        const int32_t atom = list.column_atom[column + t];
+        if (atom < 0) continue;
+        double sum = 0;
+        for (int row = 0; row < PRODUCT_ROWS; ++row) sum += energy[row * TILE + t];
+        work.site_energy[atom] += model.E0[species] + work.pair_energy[place + t] + sum;
+    }
+}
+
+}  // namespace acepair::gpu

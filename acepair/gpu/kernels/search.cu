@@ -1,0 +1,101 @@
+// Neighbours by cells: the same for all models. Threads are atoms.
+#include "search.hpp"
+
+namespace acepair::gpu {
+
+/// Which cell an atom is in.
+ACEPAIR_KERNEL(128) bin_atoms(const Atoms *atoms_, const Search *search_, const void *, int64_t, int64_t) {
+    const Atoms atoms = *atoms_;
+    const Search search = *search_;
+    ACEPAIR_PHASE(t) {
+        const int64_t i = block_index() * block_size() + t;
+        if (i >= atoms.n_atoms) continue;
+        const int structure = atoms.structure[i];
+        const Grid &grid = atoms.grid[structure];
+        const double *x = atoms.positions + 3 * i, *origin = atoms.positions + 3 * atoms.structure_first[structure];
+        const double d[3] = {x[0] - origin[0], x[1] - origin[1], x[2] - origin[2]};
+        int64_t cell = 0;
+        for (int k = 0; k < 3; ++k) {
+            double f = d[0] * grid.inverse[k] + d[1] * grid.inverse[3 + k] + d[2] * grid.inverse[6 + k];
+            const double wrap = grid.periodic[k] ? floor(f) : 0;
+            search.wrap[3 * i + k] = int32_t(wrap);
+            f = (f - wrap - grid.origin[k]) / grid.extent[k];
+            const int64_t c = int64_t(f * double(grid.n[k]));
+            cell = cell * grid.n[k] + (c < 0 ? 0 : c < grid.n[k] ? c : grid.n[k] - 1);
+        }
+        search.cell[i] = grid.first_cell + cell;
+    }
+}
+
+/// Sort `n` keys; Shell's method needs no memory and gets along with long rows.
+ACEPAIR_DEVICE void sort_keys(int64_t *key, int64_t n) {
+    int64_t gap = 1;
+    while (gap < n / 3) gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3)
+        for (int64_t a = gap; a < n; ++a) {
+            const int64_t moving = key[a];
+            int64_t b = a;
+            for (; b >= gap && key[b - gap] > moving; b -= gap) key[b] = key[b - gap];
+            key[b] = moving;
+        }
+}
+
+/// Count neighbours (fill = 0), or write their keys, sorted (fill = 1).
+ACEPAIR_KERNEL(128) find_neighbors(const Atoms *atoms_, const Search *search_, const void *, int64_t, int64_t fill) {
+    const Atoms atoms = *atoms_;
+    const Search search = *search_;
+    ACEPAIR_PHASE(t) {
+        const int64_t i = block_index() * block_size() + t;
+        if (i >= atoms.n_atoms) continue;
+        const Grid &grid = atoms.grid[atoms.structure[i]];
+        const double cutoff2 = atoms.cutoff[0] * atoms.cutoff[0], *h = grid.cell, *x = atoms.positions + 3 * i;
+        const int64_t *R = atoms.image_reach, n_images = (2 * R[0] + 1) * (2 * R[1] + 1) * (2 * R[2] + 1);
+        const int32_t *w_i = search.wrap + 3 * i;
+        int64_t own[3], rest = search.cell[i] - grid.first_cell;
+        for (int k = 2; k >= 0; --k) own[k] = rest % grid.n[k], rest /= grid.n[k];
+
+        int64_t n_found = 0, *key = fill ? search.key + search.first[i] : nullptr;
+        int64_t d[3] = {0, 0, 0}, c[3], shift[3];
+        const auto locate = [&](int k) {  // cell and shift along an axis; false if there is nothing
+            c[k] = own[k] + d[k], shift[k] = 0;
+            if (c[k] >= 0 && c[k] < grid.n[k]) return true;
+            if (!grid.periodic[k]) return false;
+            shift[k] = c[k] >= 0 ? c[k] / grid.n[k] : -((grid.n[k] - 1 - c[k]) / grid.n[k]);
+            c[k] -= shift[k] * grid.n[k];
+            return true;
+        };
+        for (d[0] = -grid.reach[0]; d[0] <= grid.reach[0]; ++d[0]) {
+            if (!locate(0)) continue;
+            for (d[1] = -grid.reach[1]; d[1] <= grid.reach[1]; ++d[1]) {
+                if (!locate(1)) continue;
+                for (d[2] = -grid.reach[2]; d[2] <= grid.reach[2]; ++d[2]) {
+                    if (!locate(2)) continue;
+                    const int64_t cell = grid.first_cell + (c[0] * grid.n[1] + c[1]) * grid.n[2] + c[2];
+                    const int64_t image = ((shift[0] + R[0]) * (2 * R[1] + 1) + shift[1] + R[1]) * (2 * R[2] + 1) + shift[2] + R[2];
+                    const bool own_image = shift[0] == 0 && shift[1] == 0 && shift[2] == 0;
+                    for (int64_t k = search.cell_first[cell]; k < search.cell_first[cell + 1]; ++k) {
+                        const int64_t j = search.order[k];
+                        if (j == i && own_image) continue;
+                        const double *y = atoms.positions + 3 * j;
+                        const int32_t *w_j = search.wrap + 3 * j;
+                        double d2 = 0, S[3];
+                        for (int a = 0; a < 3; ++a) S[a] = double(shift[a] - w_j[a] + w_i[a]);
+                        for (int a = 0; a < 3; ++a) {
+                            const double D = (y[a] - x[a]) + (S[0] * h[a] + S[1] * h[3 + a] + S[2] * h[6 + a]);
+                            d2 += D * D;
+                        }
+                        if (!(d2 < cutoff2)) continue;
+                        if (fill) key[n_found] = j * n_images + image;
+                        ++n_found;
+                    }
+                }
+            }
+        }
+        if (fill)
+            sort_keys(key, n_found);
+        else
+            search.count[i] = n_found;
+    }
+}
+
+}  // namespace acepair::gpu

@@ -1,0 +1,127 @@
+"""Neighbour lists on the device: columns, edges by column, and edges by the atom that is neighbour in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .arguments import Struct
+from .backend import Backend, places_in, stable_order, to_device
+from .source import PAD
+
+_SEGMENT = 1024  # atoms whose energies one block sums
+
+
+class DeviceList:
+    """Who is whose neighbour, as kernels/arguments.hpp describes it.
+
+    Parameters
+    ----------
+    backend : Backend
+    first : array of int64 (n_centres + 1,), of the device
+        Edges of every centre; centres are the first rows.
+    neighbor : array of int32 (n_edges,), of the device
+        Rows.
+    row_owner : array of int32 (n_rows,), of the device
+        Atom to which a row's forces belong; that of the first n_owners rows is the row itself.
+    row_shift : array of int32 (n_rows, 3), of the device
+        Cell vectors between a row and its owner.
+    row_species : array of int32 (n_rows,), of the device
+        −1 for atoms to be ignored.
+    structure_first : array of int64 (n_structures + 1,), of the host
+        Owners of each structure.
+    n_species : int
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        first: Any,
+        neighbor: Any,
+        row_owner: Any,
+        row_shift: Any,
+        row_species: Any,
+        structure_first: npt.NDArray[np.int64],
+        n_species: int,
+    ) -> None:
+        xp = backend.xp
+        n_centres, self.n_edges, self.n_rows = len(first) - 1, len(neighbor), len(row_owner)
+        self.n_owners, self.n_structures = int(structure_first[-1]), len(structure_first) - 1
+        species = row_species[:n_centres]
+        column_atom, column_species = _columns(backend, species, n_species)
+        self.n_columns = len(column_atom)
+
+        n_neighbors = first[1:] - first[:-1]
+        counts = xp.where(column_atom >= 0, n_neighbors[column_atom], 0) if n_centres else column_atom
+        column_first = xp.zeros(self.n_columns + 1, dtype=xp.int64)
+        column_first[1:] = xp.cumsum(counts)
+        edge = xp.arange(self.n_edges if n_centres else 0, dtype=xp.int64)[: int(column_first[-1])]
+        self.n_edges = len(edge)
+        column = places_in(backend, column_first, edge, side="right") - 1
+        centre = column_atom[column]
+        place = first[centre] + (edge - column_first[column])
+        # by species of the neighbour within a column; ignored ones first, which the kernels pass over
+        key = column * (n_species + 1) + (row_species[neighbor[place]] + 1)
+        sorted_neighbor = neighbor[place][stable_order(backend, key)]
+        owner = row_owner[sorted_neighbor]
+        incoming = stable_order(backend, owner).astype(xp.int64)
+        incoming_first = places_in(backend, owner[incoming], xp.arange(self.n_owners + 1))
+
+        starts = xp.asarray(structure_first)
+        segment_first, structure_segment = _segments(structure_first)
+        self.n_segments = len(segment_first) - 1
+        arrays = {
+            "column_atom": (column_atom, np.int32),
+            "column_species": (column_species, np.int32),
+            "first": (column_first, np.int64),
+            "neighbor": (sorted_neighbor, np.int32),
+            "centre": (centre, np.int32),
+            "incoming_first": (incoming_first, np.int64),
+            "incoming": (incoming, np.int64),
+            "row_owner": (row_owner, np.int32),
+            "row_shift": (row_shift, np.int32),
+            "row_species": (row_species, np.int32),
+            "row_structure": (places_in(backend, starts, row_owner, side="right") - 1, np.int32),
+            "structure_first": (starts, np.int64),
+            "segment_first": (segment_first, np.int64),
+            "structure_segment": (structure_segment, np.int64),
+        }
+        self.arrays = {name: to_device(backend, array, dtype) for name, (array, dtype) in arrays.items()}
+        self.struct = Struct(
+            backend,
+            "List",
+            n_columns=self.n_columns,
+            n_owners=self.n_owners,
+            n_rows=self.n_rows,
+            n_edges=self.n_edges,
+            n_structures=self.n_structures,
+            n_segments=self.n_segments,
+            **self.arrays,
+        )
+
+
+def _columns(backend: Backend, species: Any, n_species: int) -> tuple[Any, Any]:
+    """Centres sorted by species, every species filled up with −1 to whole tiles; and the species of every column."""
+    xp = backend.xp
+    counts = backend.to_host(xp.bincount(species + 1, minlength=n_species + 1))
+    padded = -(-counts[1:] // PAD) * PAD
+    offset = np.concatenate(([0], np.cumsum(padded)))
+    order = stable_order(backend, species)[int(counts[0]) :]  # without ignored ones
+    sorted_species = species[order].astype(xp.int64)
+    shift = xp.asarray(offset[:-1] - np.concatenate(([0], np.cumsum(counts[1:])[:-1])))
+    column_atom = xp.full(int(offset[-1]), -1, dtype=xp.int64)
+    column_atom[xp.arange(len(order)) + shift[sorted_species]] = order
+    column_species = xp.asarray(np.repeat(np.arange(n_species), padded))
+    return column_atom, column_species
+
+
+def _segments(structure_first: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Cut structures into segments; where each begins, and the first segment of every structure."""
+    n_segments = -(-np.diff(structure_first) // _SEGMENT)
+    structure_segment = np.concatenate(([0], np.cumsum(n_segments)))
+    segment = np.arange(structure_segment[-1])
+    structure = np.searchsorted(structure_segment, segment, side="right") - 1
+    begin = structure_first[structure] + (segment - structure_segment[structure]) * _SEGMENT
+    return np.append(begin, structure_first[-1]), structure_segment

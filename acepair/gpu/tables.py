@@ -1,0 +1,186 @@
+"""A plan as the GPU kernels read it: what they gather instead of scatter, level by level, with functions innermost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from .._types import FloatArray, Int32Array, IntArray
+from ..plan import BasisKind, Dag, Plan, RadialPlan, int32
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Channels:
+    """The pairs (l, radial function) that make A, by l: the same for all species pairs, which may leave some out."""
+
+    first: Int32Array  #: (lmax + 2,) channels of each l
+    function: Int32Array  #: (n_channels,)
+    A: Int32Array  #: (n_pairs, n_channels) first A of the channel, −1 where it vanishes
+    A_function: Int32Array  #: (n_pairs, n_A) function of every A, −1 where it vanishes
+    A_harmonic: Int32Array  #: (n_A,) l² + l + m
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Products:
+    """The graph of products, ordered for kernels that gather: see kernels/products.cu.
+
+    Stored nodes are A and the internal nodes. Level 0 is A; a product is one level above the higher of its factors. A
+    row is what one stored node's adjoint is made of. Rows come by level, the highest first, and then the longest.
+    """
+
+    n_A: int
+    product_first: Int32Array  #: (n_levels + 1,)
+    product: Int32Array  #: (n_internal, 4) node, parent, factor, 0; by level
+    row_first: Int32Array  #: (n_levels + 2,)
+    row_node: Int32Array  #: (n_stored,)
+    leaf_first: Int32Array  #: (n_stored + 1,)
+    leaf_other: Int32Array  #: (n_leaf_terms,) the other factor
+    leaf_coefficient: FloatArray  #: (NZ, n_leaf_terms)
+    use_first: Int32Array  #: (n_stored + 1,)
+    use: Int32Array  #: (n_uses, 2) internal node, counted from 0, and its other factor
+    node_coefficient: FloatArray  #: (NZ, n_stored)
+
+    @property
+    def n_levels(self) -> int:
+        """Levels above A."""
+        return len(self.product_first) - 1
+
+    @property
+    def n_stored(self) -> int:
+        """Nodes kept: A and internal ones."""
+        return len(self.row_node)
+
+    @property
+    def n_internal(self) -> int:
+        """Products that others are made of."""
+        return len(self.product)
+
+
+def permuted(plan: Plan, elements: tuple[str, ...]) -> Plan:
+    """Return a plan for some of its species, in the given order."""
+    if elements == plan.elements:
+        return plan
+    order = np.array([plan.elements.index(element) for element in elements], dtype=np.int64)
+    pairs = (order[:, None] * len(plan.elements) + order).ravel()
+    n_l = plan.lmax + 1
+    runs = [
+        plan.runs[plan.run_first[pair * n_l + l] : plan.run_first[pair * n_l + l + 1]]
+        for pair in pairs
+        for l in range(n_l)
+    ]
+    return replace(
+        plan,
+        elements=elements,
+        E0=plan.E0[order],
+        rcut=plan.rcut[pairs],
+        pair_terms=tuple(_permuted_radial(term, pairs) for term in plan.pair_terms),
+        radial=None if plan.radial is None else _permuted_radial(plan.radial, pairs),
+        runs=np.concatenate(runs) if runs else plan.runs,
+        run_first=int32(np.cumsum([0, *map(len, runs)])),
+        coefficients=plan.coefficients[order],
+    )
+
+
+def _permuted_radial(radial: RadialPlan, pairs: IntArray) -> RadialPlan:
+    def of_pairs(array: Any) -> Any:
+        return array[pairs] if len(array) else array
+
+    return replace(
+        radial,
+        transform=radial.transform[pairs],
+        envelope=radial.envelope[pairs],
+        rcut=radial.rcut[pairs],
+        weights=of_pairs(radial.weights),
+        table=of_pairs(radial.table),
+    )
+
+
+def weights_functions_last(radial: RadialPlan) -> FloatArray:
+    """Weights of a series (n_pairs, n_polynomials, n_functions); empty for others."""
+    if radial.kind != BasisKind.SERIES:
+        return np.zeros(0)
+    return cast(FloatArray, np.ascontiguousarray(radial.weights.transpose(0, 2, 1)))
+
+
+def make_channels(plan: Plan) -> Channels:
+    """Find the channels of a plan's runs."""
+    n_l, n_pairs = plan.lmax + 1, len(plan.rcut)
+    runs = [
+        [plan.runs[plan.run_first[p * n_l + l] : plan.run_first[p * n_l + l + 1]].tolist() for l in range(n_l)]
+        for p in range(n_pairs)
+    ]
+    first, function = [0], []
+    A = np.full((n_pairs, 0), -1, dtype=np.int32)
+    A_function = np.full((n_pairs, plan.n_A), -1, dtype=np.int32)
+    A_harmonic = np.zeros(plan.n_A, dtype=np.int32)
+    for l in range(n_l):
+        for f in sorted({f for of_pair in runs for f, _ in of_pair[l]}):
+            # one function may serve several A of a pair
+            served = [[a for g, a in of_pair[l] if g == f] for of_pair in runs]
+            many = max(map(len, served))
+            function += [f] * many
+            columns = np.array([a + [-1] * (many - len(a)) for a in served], dtype=np.int32)
+            A = np.concatenate((A, columns), axis=1)
+        first.append(len(function))
+        for p, of_pair in enumerate(runs):
+            for f, a in of_pair[l]:
+                A_function[p, a : a + 2 * l + 1] = f
+                A_harmonic[a : a + 2 * l + 1] = np.arange(l * l, (l + 1) ** 2)
+    return Channels(
+        first=int32(first),
+        function=int32(function),
+        A=np.ascontiguousarray(A),
+        A_function=A_function,
+        A_harmonic=A_harmonic,
+    )
+
+
+def make_products(dag: Dag, coefficients: FloatArray) -> Products:
+    """Order a graph of products by levels and rows; `coefficients` are the plan's (NZ, dag.size)."""
+    n_A, n_internal = dag.n_A, len(dag.parent)
+    n_stored = n_A + n_internal
+    level = np.zeros(n_stored, dtype=np.int64)
+    for k, (p, f) in enumerate(zip(dag.parent.tolist(), dag.factor.tolist(), strict=True)):
+        level[n_A + k] = 1 + max(level[p], level[f])
+    n_levels = int(level.max(initial=0))
+    by_level = np.argsort(level[n_A:], kind="stable")
+    product_first = np.searchsorted(level[n_A:][by_level], np.arange(1, n_levels + 2))
+
+    leaf_parent = np.repeat(dag.group_parent, np.diff(dag.group_first)).astype(np.int64)
+    leaf_factor = dag.leaf_factor.astype(np.int64)
+    c_leaf = coefficients[:, n_stored:]
+    square, apart = leaf_parent == leaf_factor, leaf_parent != leaf_factor
+    leaf_node = np.concatenate((leaf_parent, leaf_factor[apart]))
+    leaf_other = np.concatenate((leaf_factor, leaf_parent[apart]))
+    leaf_c = np.concatenate((c_leaf * np.where(square, 2, 1), c_leaf[:, apart]), axis=1)
+    internal = np.arange(n_internal)
+    use_node = np.concatenate((dag.parent, dag.factor)).astype(np.int64)
+    use_other = np.concatenate((dag.factor, dag.parent))
+    use_product = np.concatenate((internal, internal))
+
+    work = np.bincount(leaf_node, minlength=n_stored) + np.bincount(use_node, minlength=n_stored)
+    rows = np.lexsort((np.arange(n_stored), -work, -level))
+    place = np.empty(n_stored, dtype=np.int64)
+    place[rows] = np.arange(n_stored)
+    leaf_order, leaf_first = _by_row(place[leaf_node], n_stored)
+    use_order, use_first = _by_row(place[use_node], n_stored)
+    return Products(
+        n_A=n_A,
+        product_first=int32(product_first),
+        product=int32(np.column_stack((n_A + by_level, dag.parent[by_level], dag.factor[by_level], 0 * by_level))),
+        row_first=int32(np.searchsorted(-level[rows], np.arange(-n_levels, 2))),
+        row_node=int32(rows),
+        leaf_first=leaf_first,
+        leaf_other=int32(leaf_other[leaf_order]),
+        leaf_coefficient=np.ascontiguousarray(leaf_c[:, leaf_order]),
+        use_first=use_first,
+        use=int32(np.column_stack((use_product, use_other))[use_order]),
+        node_coefficient=np.ascontiguousarray(coefficients[:, :n_stored]),
+    )
+
+
+def _by_row(row: IntArray, n_rows: int) -> tuple[IntArray, Int32Array]:
+    """Order of terms by row, and where each row begins."""
+    return np.argsort(row, kind="stable"), int32(np.searchsorted(np.sort(row), np.arange(n_rows + 1)))

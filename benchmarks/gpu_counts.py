@@ -1,0 +1,120 @@
+"""What each kernel has to do for one atom: double- or single-precision operations and bytes of global memory.
+
+    python gpu_counts.py   prints the table of docs/gpu.md
+
+An operation is an instruction of multiply-add class, of which a multiprocessor does 64 (float64) or 128 (float32) a
+cycle. Bytes are those that must move if every array is read or written once: what caches cannot hold is not counted
+again. A wavefront is what shared memory and the first-level cache, which are one, serve in a cycle of a multiprocessor:
+128 bytes, or one value for all 32 threads of a warp. The largest of operations, bytes and wavefronts over their rates
+is a bound from below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from gpu.stored import CASES, load
+
+from acepair.gpu.source import Layout, choose_layout, scratch_nodes, sizes_of
+from acepair.gpu.tables import make_channels, make_products
+from acepair.plan import BasisKind, Plan, RadialPlan
+
+PEAK = {"float64": 33.5e12 / 2, "float32": 67e12 / 2}  #: operations a second of an H200, by NVIDIA's datasheet
+BANDWIDTH = 4.3e12  #: bytes a second, measured by a copy on an H200
+WAVEFRONTS = 132 * 1.98e9  #: a second: multiprocessors of an H200, and their clock
+_SHAPE = 30  # operations of distance, transform and envelope
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of one kernel, per atom."""
+
+    operations: float
+    bytes: float
+    wavefronts: float = 0.0
+
+    def bound(self, dtype: str, bandwidth: float = BANDWIDTH) -> float:
+        """Return the least time, s per atom."""
+        return max(self.operations / PEAK[dtype], self.bytes / bandwidth, self.wavefronts / WAVEFRONTS)
+
+
+def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout | None = None) -> dict[str, Work]:
+    """Count for atoms with `n_edges` neighbours within the cutoff of `n_list` in the list; energies and forces."""
+    size = np.dtype(dtype).itemsize
+    assert plan.dag is not None
+    channels, products = make_channels(plan), make_products(plan.dag, plan.coefficients)
+    sizes = sizes_of(plan)
+    layout = layout or choose_layout(sizes, size, 227 * 1024)
+    n_A, n_Y, n_pairs = plan.n_A, (plan.lmax + 1) ** 2, len(plan.rcut)
+    # channels that a species pair leaves out are not evaluated
+    used = float((channels.A >= 0).sum()) / n_pairs
+    A_used = float((channels.A_function >= 0).sum()) / n_pairs
+    leaves, uses = len(products.leaf_other), len(products.use)
+    outside = scratch_nodes(sizes, layout)
+    pair = [sum(_radial(term, slopes) for term in plan.pair_terms) for slopes in (False, True)]
+    embed = [_SHAPE + _radial(plan.radial, slopes) + 3 * n_Y for slopes in (False, True)]
+    edge_bytes = 4 + 4  # slot, neighbour
+    access, uniform = size / 128, 1 / 32  # wavefronts of a number per thread, and of one for a warp
+    return {
+        "pack_rows": Work(20, 24 + 20 + 32 + 104),
+        "find_edges": Work(8 * n_list, 4 * n_list + 32 + 4 * n_edges + 4 * size * (n_list - n_edges)),
+        "pool": Work(
+            n_edges * (embed[0] + pair[0] + A_used),
+            n_edges * edge_bytes + 32 + n_A * size + 8,
+            n_edges * (sizes.n_functions + n_Y + 2 * A_used) * access,
+        ),
+        "products": Work(
+            2 * products.n_internal + leaves + uses + 2 * products.n_stored,
+            2 * n_A * size + 24 + (1 + 2) * outside * size,
+            (n_A + 3 * products.n_internal + leaves + 2 * uses + products.n_stored) * access
+            + (products.n_internal + leaves + uses + 6 * products.n_stored) * uniform,
+        ),
+        "backward": Work(
+            n_edges * (embed[1] + pair[1] + 5 * n_Y + 2 * A_used + used + 10),
+            n_edges * (edge_bytes + 4 * size) + 32 + n_A * size + 48,
+            6 * n_edges * access + n_edges / 32 * A_used,
+        ),
+        "gather_forces": Work(3 * n_list, n_list * (8 + 4 * size) + 48),
+        "sum_segments": Work(1, 8),
+    }
+
+
+def _radial(radial: RadialPlan | None, slopes: bool) -> float:
+    """Operations for all functions of one edge."""
+    if radial is None:
+        return 0
+    if radial.kind == BasisKind.TABLE:
+        return radial.n_functions * (1 + slopes) * radial.table.shape[2]
+    n_q = radial.recurrence.shape[1]
+    recurrence = n_q * (5 if slopes else 3)
+    contraction = radial.n_functions * n_q * (1 + slopes) if radial.kind == BasisKind.SERIES else 0
+    return recurrence + contraction
+
+
+def main() -> None:
+    """Print the counts of the stored models."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--edges", type=float, default=32.0, help="neighbours within the cutoff")
+    parser.add_argument("--list", type=float, default=57.0, help="neighbours in the list, skin 1 Å")
+    args = parser.parse_args()
+    for case in CASES:
+        (plan, *_), _, _ = load(case)
+        for dtype in PEAK:
+            works = count(plan, args.edges, args.list, dtype)
+            total = sum(work.bound(dtype) for work in works.values())
+            print(f"\n{case} {dtype}: {total * 1e9:.2f} ns an atom, {1e-6 / total:.0f} M atom-steps/s at the bounds")
+            print(f"  {'kernel':14}{'operations':>12}{'bytes':>10}{'wavefronts':>12}{'bound ns':>10}")
+            for name, work in works.items():
+                row = f"{work.operations:12.0f}{work.bytes:10.0f}{work.wavefronts:12.1f}{work.bound(dtype) * 1e9:10.3f}"
+                print(f"  {name:14}{row}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The kernels as NVRTC compiles them, which takes no driver and no device: for Ampere and Hopper, without spills."""
+
+import re
+
+import numpy as np
+import pytest
+from gpu import nvrtc
+from gpu.host import HostBackend
+from reference.cases import model_path
+from reference.model_zoo import tutorial
+
+from acepair.gpu.arguments import field_names
+from acepair.gpu.backend import KERNELS
+from acepair.gpu.device_plan import DevicePlan
+from acepair.gpu.search import search_source
+from acepair.io import read_acejax
+from acepair.lowering import lower
+from acepair.models.convert import as_calculator
+
+pytestmark = pytest.mark.skipif(
+    nvrtc.library_path() is None, reason="NVRTC is not installed: pip install nvidia-cuda-nvrtc"
+)
+
+SHARED = {"sm_80": 163 * 1024, "sm_90": 227 * 1024}  # bytes a block may have
+REGISTERS = 65536  # of a multiprocessor
+MODELS = {
+    "sio_tutorial": ["sm_80", "sm_90"],
+    "si_order4_large": ["sm_80", "sm_90"],
+    "si_zuo_large": ["sm_90"],
+    "tial_ace1": ["sm_90"],
+    "only pairs": ["sm_90"],
+}
+
+
+def plan_of(name):
+    potential = tutorial().to_calculator().components[1] if name == "only pairs" else read_acejax(model_path(name))
+    return lower(as_calculator(potential))[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("name", "architecture"), [(name, a) for name, list_ in MODELS.items() for a in list_])
+def test_kernels_compile_without_spills(name, architecture, dtype):
+    plan = plan_of(name)
+    device = DevicePlan(HostBackend(SHARED[architecture]), plan, plan.elements, dtype)
+    code, log = nvrtc.compile_kernels(device.source, architecture)
+    assert code[:4] == b"\x7fELF"
+    assert "warning" not in log
+    found = nvrtc.resources(log)
+    assert found.keys() == kernel_names("evaluate")
+    threads = device.threads
+    for kernel, of in found.items():
+        assert of.registers * threads.get(kernel, 128) <= REGISTERS, kernel
+        if kernel in threads:
+            assert (of.stack, of.spill_stores, of.spill_loads) == (0, 0, 0), kernel
+            # at least 8 warps of the edge kernels on a multiprocessor
+            assert of.registers * 256 <= REGISTERS, kernel
+
+
+@pytest.mark.parametrize("architecture", SHARED)
+def test_search_compiles(architecture):
+    code, log = nvrtc.compile_kernels(search_source(), architecture)
+    assert code[:4] == b"\x7fELF"
+    assert "warning" not in log
+    assert nvrtc.resources(log).keys() == kernel_names("search")
+
+
+def test_errors_of_the_compiler_are_reported():
+    with pytest.raises(RuntimeError, match='identifier "nonsense" is undefined'):
+        nvrtc.compile_kernels('extern "C" __global__ void f(int *a) { *a = nonsense; }', "sm_90")
+
+
+def kernel_names(unit):
+    """Kernels in a translation unit and the files it includes."""
+    text = (KERNELS / f"{unit}.cu").read_text()
+    included = re.findall(r'#include "(\w+\.cu)"', text)
+    text += "".join((KERNELS / name).read_text() for name in included)
+    return set(re.findall(r"ACEPAIR_KERNEL\([^)]*\)\s*(\w+)\(", text))
+
+
+def test_structs_have_fields_of_eight_bytes():
+    """As Struct writes them: a field of another size in a header would shift all that follow."""
+    header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp"))
+    for struct in ("Radial", "Model", "List", "Motion", "Work", "Atoms", "Search"):
+        body = re.search(rf"struct {struct} {{\n(.*?)^}};", header, re.MULTILINE | re.DOTALL)[1]
+        lines = [line.split("//")[0].strip() for line in body.splitlines()]
+        assert all(re.match(r"(int64_t [^*]|.*\*)", line) for line in lines if line)
+        assert len(field_names(struct)) == sum(line.count(";") + line.count(",") for line in lines)

@@ -61,15 +61,20 @@ class Evaluator:
         Of the neighbour cache, Å.
     threads : int, optional
         The CPUs this process may use, at most OMP_NUM_THREADS, unless given. Results do not depend on it.
+    dtype : {"float64", "float32"}
+        Precision of what happens on edges and in products. Positions, distances, energies and forces are float64.
 
     Notes
     -----
     Not to be used by two threads at the same time: the workspaces belong to one call.
     """
 
-    def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None) -> None:
+    def __init__(
+        self, model: Model, *, skin: float = 0.0, threads: int | None = None, dtype: str = "float64"
+    ) -> None:
         self.calculator = as_calculator(model)
         self.threads = thread_count(threads)
+        self._single = {"float64": False, "float32": True}[dtype]
         rcut = self.calculator.rcut
         self.cache = NeighborCache(rcut, skin, threads=self.threads) if rcut > 0 else None
         self.table = SpeciesTable(self.calculator.elements)
@@ -200,6 +205,7 @@ class Evaluator:
             extended_virials,
             edge_gradients,
             self.threads,
+            self._single,
         )
         if coincident[0] >= 0:
             refuse_coincident_rows(coincident, packed, neighbors)

@@ -33,14 +33,14 @@ class EnergyForcesVirialBasis(NamedTuple):
     virial: FloatArray  #: (3, 3, L)
 
 
-def energy_forces_virial_basis(atoms: Any, calc: Model) -> EnergyForcesVirialBasis:
+def energy_forces_virial_basis(atoms: Any, calc: Model | Evaluator) -> EnergyForcesVirialBasis:
     """Return what every linear parameter contributes to energy, forces and virial.
 
     Parameters
     ----------
     atoms : ase.Atoms
     calc : potential, StackedCalculator or ACEModel
-        Components without linear parameters contribute no columns; see `length_basis` for L and
+        Or an Evaluator of one. Components without linear parameters contribute no columns; see `length_basis` for L and
         `get_linear_parameters` for the order of columns.
 
     Raises
@@ -107,8 +107,8 @@ def site_basis_jacobian(atoms: Any, calc: Model) -> FloatArray:
     return np.concatenate(parts, axis=2)
 
 
-def _prepare(atoms: Any, calc: Model) -> tuple[Evaluator, Structure, NeighborList]:
-    evaluator = evaluator_of(calc)
+def _prepare(atoms: Any, calc: Model | Evaluator) -> tuple[Evaluator, Structure, NeighborList]:
+    evaluator = calc if isinstance(calc, Evaluator) else evaluator_of(calc)
     structure = read_structure(atoms, evaluator.table)
     return evaluator, structure, evaluator.neighbors(structure)
 
@@ -143,9 +143,8 @@ class _Rows:
 
     def energy(self, structure: Structure, basis: FloatArray) -> FloatArray:
         """Sum the site basis over the atoms of each species: (n_columns,)."""
-        total = np.zeros((self.n_species, self.n_functions))
-        np.add.at(total, self._index[structure.species], basis)
-        return total.ravel()
+        species = self._index[structure.species]
+        return np.concatenate([basis[species == z].sum(axis=0) for z in range(self.n_species)])
 
     def compute(
         self,

@@ -1,7 +1,5 @@
 """Rows of the design matrix, blocks, memory, threads, resumption, clusters."""
 
-import itertools
-import json
 import pickle
 from functools import cache
 
@@ -23,7 +21,6 @@ from acepair.fitting import (
     gaussian_smoothness_prior,
     read_dataset,
 )
-from acepair.fitting.problem import Problem as ProblemClass
 from acepair.fitting.streaming import parse_memory
 
 WEIGHTS = {"default": {"E": 3.0, "F": 2.0, "V": 0.5}, "special": {"E": 7.0, "F": 1.5, "V": 0.25}}
@@ -86,6 +83,12 @@ def problem():
     return Problem(model(), data(), WEIGHTS)
 
 
+def small_parts(monkeypatch, n_rows=60):
+    """Divide the data into parts of so many rows, or one configuration."""
+    monkeypatch.setattr("acepair.fitting.streaming.ROWS_PER_COLUMN", 0)
+    monkeypatch.setattr("acepair.fitting.streaming.MAX_BLOCK", n_rows * (acepair.length_basis(model()) + 1) * 8)
+
+
 def assert_same_system(found, expected, tol=1e-10):
     """Triangles are unique only where the matrix has full rank: compare what they are for."""
     assert found.n_rows == expected.n_rows
@@ -107,7 +110,7 @@ def test_rows_from_the_definition():
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("block_rows", [1, 60, 10**6])
 def test_streamed_equals_dense(monkeypatch, threads, block_rows):
-    monkeypatch.setattr("acepair.fitting.streaming.MAX_BLOCK", block_rows * (acepair.length_basis(model()) + 1) * 8)
+    small_parts(monkeypatch, block_rows)
     A, y = dense_reference(model(), data())
     streamed = assemble(problem(), store="qr", threads=threads)
     assert streamed.A is None
@@ -131,65 +134,6 @@ def test_matrix_on_disk(tmp_path):
     assert_allclose(on_disk.A, A, rtol=0, atol=1e-12 * np.abs(A).max())
     with pytest.raises(ValueError, match="store='disk' needs a folder"):
         assemble(problem(), store="disk")
-
-
-class Interruption(Exception):
-    pass
-
-
-@pytest.mark.parametrize("store", ["qr", "disk"])
-def test_interrupted_assembly_goes_on(tmp_path, monkeypatch, store):
-    monkeypatch.setattr("acepair.fitting.streaming.MAX_BLOCK", 60 * (acepair.length_basis(model()) + 1) * 8)
-    whole = assemble(problem(), store="qr")
-    filled = []
-    real = ProblemClass.fill
-
-    def fill(self, block, *args, **keywords):
-        filled.append(block.start)
-        if len(filled) == 3:
-            raise Interruption
-        real(self, block, *args, **keywords)
-
-    monkeypatch.setattr(ProblemClass, "fill", fill)
-    with pytest.raises(Interruption):
-        assemble(problem(), store=store, folder=tmp_path, threads=1)
-    assert json.loads((tmp_path / "state.json").read_text())["done"] == [0, 1]
-    resumed = assemble(problem(), store=store, folder=tmp_path, threads=1)
-    assert filled[3] == filled[2]
-    assert_same_system(resumed, whole)
-    done = len(filled)
-    again = assemble(problem(), store=store, folder=tmp_path, threads=1)
-    assert len(filled) == done
-    assert_same_system(again, whole)
-
-
-def test_assembly_goes_on_with_other_threads(tmp_path, monkeypatch):
-    monkeypatch.setattr("acepair.fitting.streaming.MAX_BLOCK", 60 * (acepair.length_basis(model()) + 1) * 8)
-    real, count = ProblemClass.fill, itertools.count()
-
-    def fill(self, block, *args, **keywords):
-        if next(count) == 4:
-            raise Interruption
-        real(self, block, *args, **keywords)
-
-    monkeypatch.setattr(ProblemClass, "fill", fill)
-    with pytest.raises(Interruption):
-        assemble(problem(), folder=tmp_path, threads=3)
-    for threads in (2, 1):
-        assert_same_system(assemble(problem(), folder=tmp_path, threads=threads), assemble(problem(), threads=1))
-
-
-def test_blocks_of_another_problem_are_not_used(tmp_path):
-    assemble(problem(), folder=tmp_path)
-    other = Problem(model(), data(), {"default": {"E": 5}})
-    found = assemble(other, folder=tmp_path)
-    assert_same_system(found, assemble(other))
-
-
-def test_damaged_state_is_not_used(tmp_path):
-    expected = assemble(problem(), folder=tmp_path)
-    (tmp_path / "state.json").write_text("{")
-    assert_same_system(assemble(problem(), folder=tmp_path), expected)
 
 
 def test_fewer_blocks_in_memory_than_needed():
@@ -221,19 +165,6 @@ def test_problem_is_sent_to_others():
     copy = pickle.loads(pickle.dumps(problem()))
     assert_same_system(assemble(copy), assemble(problem()))
     assert copy.fingerprint(1e6) == problem().fingerprint(1e6)
-
-
-@pytest.mark.filterwarnings("ignore")  # of the cluster's own
-def test_cluster_of_two_workers_equals_serial(monkeypatch):
-    distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr("acepair.fitting.streaming.MAX_BLOCK", 60 * (acepair.length_basis(model()) + 1) * 8)
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
-    with cluster:
-        found = assemble(problem(), scheduler=cluster.scheduler_address)
-        result = fit(model(), data(), weights=WEIGHTS, scheduler=cluster.scheduler_address)
-    assert_same_system(found, assemble(problem()))
-    expected = fit(model(), data(), weights=WEIGHTS)
-    assert_allclose(result.theta, expected.theta, rtol=0, atol=1e-10 * np.abs(expected.theta).max())
 
 
 def test_reference_of_other_calculators():

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from acepair.fitting import ASP, BLR, LSQR, QR, RRQR, TSVD, Estimator, IncrementalQR, LinearSystem, Ridge
 from acepair.fitting.blr import Evidence
-from acepair.fitting.solvers import make_solver
+from acepair.fitting.solver_names import make_solver
 
 RNG = np.random.default_rng(5)
 N, L = 300, 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -33,14 +34,14 @@ class EnergyForcesVirialBasis(NamedTuple):
     virial: FloatArray  #: (3, 3, L)
 
 
-def energy_forces_virial_basis(atoms: Any, calc: Model | Evaluator) -> EnergyForcesVirialBasis:
+def energy_forces_virial_basis(atoms: Any, calc: Model) -> EnergyForcesVirialBasis:
     """Return what every linear parameter contributes to energy, forces and virial.
 
     Parameters
     ----------
     atoms : ase.Atoms
     calc : potential, StackedCalculator or ACEModel
-        Or an Evaluator of one. Components without linear parameters contribute no columns; see `length_basis` for L and
+        Components without linear parameters contribute no columns; see `length_basis` for L and
         `get_linear_parameters` for the order of columns.
 
     Raises
@@ -107,8 +108,8 @@ def site_basis_jacobian(atoms: Any, calc: Model) -> FloatArray:
     return np.concatenate(parts, axis=2)
 
 
-def _prepare(atoms: Any, calc: Model | Evaluator) -> tuple[Evaluator, Structure, NeighborList]:
-    evaluator = calc if isinstance(calc, Evaluator) else evaluator_of(calc)
+def _prepare(atoms: Any, calc: Model) -> tuple[Evaluator, Structure, NeighborList]:
+    evaluator = evaluator_of(calc)
     structure = read_structure(atoms, evaluator.table)
     return evaluator, structure, evaluator.neighbors(structure)
 
@@ -143,6 +144,8 @@ class _Rows:
 
     def energy(self, structure: Structure, basis: FloatArray) -> FloatArray:
         """Sum the site basis over the atoms of each species: (n_columns,)."""
+        if self.n_species == 1:
+            return np.asarray(basis.sum(axis=0))
         species = self._index[structure.species]
         return np.concatenate([basis[species == z].sum(axis=0) for z in range(self.n_species)])
 
@@ -195,3 +198,15 @@ def _make_engine_rows(rows: RowPlan) -> _kernels.RowPlan:
         jacobian_A=rows.jacobian_A,
         jacobian_place=rows.jacobian_place,
     )
+
+
+def basis_of_parts(atoms: Any, evaluator: Evaluator) -> Iterator[EnergyForcesVirialBasis]:
+    """Iterate over what `energy_forces_virial_basis` returns, one component with linear parameters after the other."""
+    structure = read_structure(atoms, evaluator.table)
+    neighbors, n = evaluator.neighbors(structure), len(structure.positions)
+    for part in _linear_potentials(evaluator):
+        rows = _Rows.of(part, evaluator)
+        basis = np.zeros((n, rows.n_functions))
+        forces, virial = np.zeros((n, 3, rows.n_columns)), np.zeros((9, rows.n_columns))
+        rows.compute(evaluator, structure, neighbors, site_basis=basis, forces=forces, virial=virial)
+        yield EnergyForcesVirialBasis(rows.energy(structure, basis), forces, virial.reshape(3, 3, -1))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from ase import Atoms
 
 from .._types import FloatArray, IntArray
-from ..assembly import energy_forces_virial_basis
+from ..assembly import basis_of_parts
 from ..evaluate import Evaluator, evaluator_of
 from ..lowering import lower_rows
 from ..models.ace import ETACEPotential
@@ -104,10 +105,10 @@ class Problem:
         if not sum(self.n_rows):
             raise ValueError("no rows are left: all labels are missing or have weight 0")
         check_structures(model, data)
-        for part in linear_potentials(self._calculator):  # once, before threads all do
-            lower_rows(part)
         self._known_targets: dict[int, Targets] = {}
         self._local = threading.local()
+        atom = Atoms(self._calculator.elements[0])  # lowers the model once, before threads all do
+        list(basis_of_parts(atom, self._evaluator()))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_local"}
@@ -145,29 +146,33 @@ class Problem:
                 self._fill_one(k, out[begin:end])
 
     def _fill_one(self, k: int, out: FloatArray) -> None:
-        c, w = self.data[k], self.row_weights[k]
+        c, w, target = self.data[k], self.row_weights[k], self.targets(k)
+        kept = slice(None) if w.atoms is None else w.atoms
+        first_virial = len(out) - 6
+        factors = np.empty(len(out))
+        if w.E:
+            out[0, -1], factors[0] = target.energy, w.E
+        forces = slice(int(w.E > 0), int(w.E > 0) + w.n_forces)
+        if w.n_forces:
+            out[forces, -1] = target.forces[kept].ravel()
+            factors[forces] = w.F if c.atom_factors is None else np.repeat(w.F * c.atom_factors[kept], 3)
+        if w.V:
+            out[first_virial:, -1], factors[first_virial:] = target.virial[VOIGT_I, VOIGT_J], w.V
+        out[:, -1] *= factors
+        end = 0
         try:
-            basis = energy_forces_virial_basis(c.atoms, self._evaluator())
+            for basis in basis_of_parts(c.atoms, self._evaluator()):
+                begin, end = end, end + len(basis.energy)
+                columns = out[:, begin:end]
+                if w.E:
+                    columns[0] = basis.energy
+                if w.n_forces:
+                    columns[forces] = basis.forces[kept].reshape(w.n_forces, -1)
+                if w.V:
+                    columns[first_virial:] = basis.virial[VOIGT_I, VOIGT_J]
         except ValueError as error:
             raise ValueError(f"{c.name}: {error}") from error
-        target = self.targets(k)
-        row = 0
-        if w.E:
-            out[0, :-1], out[0, -1] = basis.energy, target.energy
-            out[0] *= w.E
-            row = 1
-        if w.n_forces:
-            rows, kept = out[row : row + w.n_forces], slice(None) if w.atoms is None else w.atoms
-            rows[:, :-1] = basis.forces[kept].reshape(w.n_forces, -1)
-            rows[:, -1] = target.forces[kept].ravel()
-            if c.atom_factors is not None:
-                rows *= np.repeat(w.F * c.atom_factors[kept], 3)[:, None]
-            elif w.F != 1:
-                rows *= w.F
-            row += w.n_forces
-        if w.V:
-            out[row:, :-1], out[row:, -1] = basis.virial[VOIGT_I, VOIGT_J], target.virial[VOIGT_I, VOIGT_J]
-            out[row:] *= w.V
+        out[:, :-1] *= factors[:, None]
 
     def _evaluator(self) -> Evaluator:
         """Return this thread's evaluator of the model."""

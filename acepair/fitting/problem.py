@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from .._types import FloatArray, IntArray
-from ..assembly import basis_of_parts
+from ..assembly import EnergyForcesVirialBasis, basis_of_parts
 from ..evaluate import Evaluator, evaluator_of
 from ..lowering import lower_rows
 from ..models.ace import ETACEPotential
@@ -148,31 +148,25 @@ class Problem:
     def _fill_one(self, k: int, out: FloatArray) -> None:
         c, w, target = self.data[k], self.row_weights[k], self.targets(k)
         kept = slice(None) if w.atoms is None else w.atoms
-        first_virial = len(out) - 6
-        factors = np.empty(len(out))
-        if w.E:
-            out[0, -1], factors[0] = target.energy, w.E
-        forces = slice(int(w.E > 0), int(w.E > 0) + w.n_forces)
-        if w.n_forces:
-            out[forces, -1] = target.forces[kept].ravel()
-            factors[forces] = w.F if c.atom_factors is None else np.repeat(w.F * c.atom_factors[kept], 3)
-        if w.V:
-            out[first_virial:, -1], factors[first_virial:] = target.virial[VOIGT_I, VOIGT_J], w.V
-        out[:, -1] *= factors
+        forces, virial = slice(int(w.E > 0), int(w.E > 0) + w.n_forces), slice(len(out) - 6, None)
+        factors = w.F if c.atom_factors is None else np.repeat(w.F * c.atom_factors[kept], 3)[:, None]
+
+        def write(columns: FloatArray, basis: EnergyForcesVirialBasis | Targets) -> None:
+            if w.E:
+                np.multiply(basis.energy, w.E, out=columns[0])
+            if w.n_forces:
+                np.multiply(basis.forces[kept].reshape(w.n_forces, -1), factors, out=columns[forces])
+            if w.V:
+                np.multiply(basis.virial[VOIGT_I, VOIGT_J].reshape(6, -1), w.V, out=columns[virial])
+
+        write(out[:, -1:], target)
         end = 0
         try:
             for basis in basis_of_parts(c.atoms, self._evaluator()):
                 begin, end = end, end + len(basis.energy)
-                columns = out[:, begin:end]
-                if w.E:
-                    columns[0] = basis.energy
-                if w.n_forces:
-                    columns[forces] = basis.forces[kept].reshape(w.n_forces, -1)
-                if w.V:
-                    columns[first_virial:] = basis.virial[VOIGT_I, VOIGT_J]
+                write(out[:, begin:end], basis)
         except ValueError as error:
             raise ValueError(f"{c.name}: {error}") from error
-        out[:, :-1] *= factors[:, None]
 
     def _evaluator(self) -> Evaluator:
         """Return this thread's evaluator of the model."""

@@ -218,7 +218,8 @@ class ARD(Solver):
         if size == 0:
             raise ValueError("the labels less their reference must not be zero everywhere")
         columns = np.linalg.norm(system.R, axis=0) / np.sqrt(system.n_rows)
-        columns[columns == 0] = 1
+        zero = columns == 0
+        columns[zero] = 1
         A = rows_of(system.scaled(columns, rows=True), self.name)[0]
         estimator = ARDRegression(
             max_iter=self.max_iterations,
@@ -228,6 +229,7 @@ class ARD(Solver):
             copy_X=False,
         )
         theta = np.asarray(estimator.fit(A, y / size).coef_, dtype=np.float64) * size / columns
+        theta[zero] = 0  # where scikit-learn leaves rounding
         return Solution(theta, {"functions": int(np.count_nonzero(theta))})
 
 

@@ -218,12 +218,13 @@ def linear_potentials(model: Potential | ACEModel) -> list[ETACEPotential | ETPa
 
 
 def _row_weights(c: Configuration, weights: Mapping[str, float]) -> RowWeights:
-    scale = 1 / np.sqrt(max(len(c), 1))
-    has_forces = c.forces is not None and len(c) > 0
+    if not len(c):
+        return RowWeights(0.0, 0.0, 0.0)  # rows of zeros would count as labels without noise
+    scale = 1 / np.sqrt(len(c))
     atoms = None if c.atom_factors is None else np.flatnonzero(c.atom_factors)
     weighted = RowWeights(
         E=0.0 if c.energy is None else weights["E"] * c.factors["E"] * scale,
-        F=weights["F"] * c.factors["F"] if has_forces else 0.0,
+        F=0.0 if c.forces is None else weights["F"] * c.factors["F"],
         V=0.0 if c.virial is None else weights["V"] * c.factors["V"] * scale,
         atoms=atoms,
     )

@@ -510,7 +510,7 @@ def test_the_callers_model_keeps_its_threads(model):
     from acepair.evaluate import evaluator_of
 
     evaluator_of(model).threads = 3
-    fit(model, frames(2), threads=1)
+    assemble(Problem(model, read_dataset(frames(2))), threads=1)
     assert evaluator_of(model).threads == 3
 
 

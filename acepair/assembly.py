@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -147,9 +148,10 @@ class _Rows:
 
     def energy(self, structure: Structure, basis: FloatArray) -> FloatArray:
         """Sum the site basis over the atoms of each species: (n_columns,)."""
-        total = np.zeros((self.n_species, self.n_functions))
-        np.add.at(total, self._index[structure.species], basis)
-        return total.ravel()
+        if self.n_species == 1:
+            return np.asarray(basis.sum(axis=0))
+        species = self._index[structure.species]
+        return np.concatenate([basis[species == z].sum(axis=0) for z in range(self.n_species)])
 
     def compute(
         self,
@@ -201,3 +203,15 @@ def _make_engine_rows(rows: RowPlan) -> _kernels.RowPlan:
         jacobian_A=rows.jacobian_A,
         jacobian_place=rows.jacobian_place,
     )
+
+
+def basis_of_parts(atoms: Any, evaluator: Evaluator) -> Iterator[EnergyForcesVirialBasis]:
+    """Iterate over what `energy_forces_virial_basis` returns, one component with linear parameters after the other."""
+    structure = read_structure(atoms, evaluator.table)
+    neighbors, n = evaluator.neighbors(structure), len(structure.positions)
+    for part in _linear_potentials(evaluator):
+        rows = _Rows.of(part, evaluator)
+        basis = np.zeros((n, rows.n_functions))
+        forces, virial = np.zeros((n, 3, rows.n_columns)), np.zeros((9, rows.n_columns))
+        rows.compute(evaluator, structure, neighbors, site_basis=basis, forces=forces, virial=virial)
+        yield EnergyForcesVirialBasis(rows.energy(structure, basis), forces, virial.reshape(3, 3, -1))

@@ -126,14 +126,17 @@ def test_report_has_tables_evidence_singular_values_and_timing():
 
 
 def test_posterior_samples():
+    """Mean and covariance, in the directions the data determine and in those they do not."""
     result = tutorial()
-    samples = result.samples(4000, seed=1)
-    assert samples.shape == (4000, 270)
+    samples = result.samples(20000, seed=1)
+    assert samples.shape == (20000, 270)
     variance, noise = result.details["prior variance"], result.details["noise variance"]
     A = result.system.R / result.prior
-    covariance = np.linalg.inv(A.T @ A / noise + np.eye(270) / variance)
-    scaled = (samples - result.theta) * result.prior
-    assert_allclose(np.mean(scaled**2, axis=0), np.diag(covariance), rtol=0.15)
+    precision, axes = np.linalg.eigh(A.T @ A / noise + np.eye(270) / variance)
+    # along the axes of the posterior, in units of its deviations: a standard normal distribution
+    scaled = ((samples - result.theta) * result.prior) @ axes * np.sqrt(precision)
+    assert_allclose(scaled.mean(axis=0), 0, atol=5 / np.sqrt(20000))
+    assert_allclose(np.cov(scaled.T), np.eye(270), atol=6 / np.sqrt(10000))
     assert_allclose(result.samples(2, seed=3), result.samples(2, seed=3))
     assert len(result.committee(2, seed=0)) == 2
 
@@ -164,8 +167,9 @@ def test_given_variances():
 def test_energies_by_least_squares():
     train, _ = data()
     result = fit(model(), train, E0s="lsq", weights=WEIGHTS, threads=1)
-    # every structure is half titanium, half aluminium: the data know the sum only
-    assert sum(result.ace_model.E0s.values()) == pytest.approx(-1703.9, abs=1)
+    # every structure is half titanium, half aluminium: the data know the sum only, and give it to both alike
+    mean = np.mean([c.energy / len(c) for c in train])
+    assert_allclose(list(result.ace_model.E0s.values()), mean, rtol=1e-12)
     assert result.train.rmse["set"]["E"] < 0.006
 
 

@@ -116,6 +116,34 @@ def test_mistakes_are_named(tmp_path, capsys, sections, what):
     assert not list(tmp_path.glob("*.acepair"))
 
 
+@pytest.mark.parametrize("key", ["model", "report"])
+def test_output_that_cannot_be_written_is_named_before_the_fit(tmp_path, capsys, monkeypatch, key):
+    monkeypatch.setattr("acepair.fitting.dataset.read_dataset", lambda *_, **__: pytest.fail("data are read first"))
+    path = tmp_path / "fit.yaml"
+    suffix = ".acepair" if key == "model" else ".html"
+    path.write_text(yaml.safe_dump(changed("output", **{key: f"missing/a{suffix}"})))
+    assert main(["fit", str(path)]) == 1
+    assert f"{key} of section 'output' must be in a folder that can be written" in capsys.readouterr().err
+
+
+def test_report_without_matplotlib_is_refused_before_the_fit(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("acepair.fitting.dataset.read_dataset", lambda *_, **__: pytest.fail("data are read first"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    path = tmp_path / "fit.yaml"
+    path.write_text(yaml.safe_dump(changed("output", report="a.html")))
+    assert main(["fit", str(path)]) == 1
+    assert "a report needs matplotlib" in capsys.readouterr().err
+
+
+def test_traceback_on_request(tmp_path, capsys):
+    path = tmp_path / "fit.yaml"
+    path.write_text(yaml.safe_dump(changed("fit", threads="two")))
+    assert main(["fit", str(path)]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    with pytest.raises(TypeError):
+        main(["fit", str(path), "--traceback"])
+
+
 def test_commands_without_their_files(tmp_path, capsys):
     assert main(["fit"]) == 1
     assert "--template" in capsys.readouterr().err

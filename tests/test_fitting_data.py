@@ -12,7 +12,19 @@ from ase.io import write
 from numpy.testing import assert_allclose
 
 import acepair
-from acepair.fitting import Dataset, error_table, fit, one_body_energies, read_dataset
+from acepair.fitting import (
+    BLR,
+    Dataset,
+    LinearSystem,
+    Problem,
+    Ridge,
+    algebraic_smoothness_prior,
+    assemble,
+    error_table,
+    fit,
+    one_body_energies,
+    read_dataset,
+)
 from acepair.fitting.weights import check_weights, weights_of
 
 FORCES = np.arange(24.0).reshape(8, 3)
@@ -343,6 +355,163 @@ def test_energies_by_least_squares():
         made.append(Atoms(f"Si{n}O{m}", np.arange(3 * (n + m)).reshape(-1, 3), info={"energy": -1.5 * n + 4.0 * m}))
     found = one_body_energies(read_dataset(made), ("Si", "O"), "lsq")
     assert_allclose([found["Si"], found["O"]], [-1.5, 4.0])
+
+
+def test_energies_by_least_squares_are_per_atom():
+    """A large configuration counts as much as a small one."""
+    rng = np.random.default_rng(0)
+    made = [Atoms("Si", info={"energy": -1.5}), Atoms("Si100", rng.random((100, 3)) * 30, info={"energy": -200.0})]
+    assert one_body_energies(read_dataset(made), ("Si",), "lsq")["Si"] == pytest.approx((-1.5 - 2.0) / 2)
+
+
+@pytest.mark.parametrize("how", ["lsq", "isolated"])
+def test_energies_are_what_the_reference_leaves(how):
+    """ZBL and v_ref are subtracted before one-body energies are sought."""
+    model = acepair.ace1_model(elements="Si", order=2, totaldegree=5, rcut=4.0, ZBL=True, Eref={"Si": 3.0})
+    lj = LennardJones(sigma=2.0, epsilon=0.5, rc=4.0, smooth=True)
+    zbl = acepair.StackedCalculator([model.zbl])
+    made = [*frames(4), Atoms("Si", calculator=lj)]
+    for k, atoms in enumerate(made):
+        energy = -5.0 * len(atoms) + lj.get_potential_energy(atoms) + acepair.potential_energy(atoms, zbl)
+        made[k] = atoms.copy()
+        made[k].info["energy"] = energy
+    result = fit(model, made, E0s=how, v_ref=lj, threads=1)
+    assert result.ace_model.E0s["Si"] == pytest.approx(-5.0, abs=1e-9)
+    assert_allclose(result.theta, 0, atol=1e-6)
+
+
+def test_two_energies_of_one_isolated_atom():
+    data = read_dataset([Atoms("Si", info={"energy": -1.5}), Atoms("Si", info={"energy": -9.5})])
+    with pytest.raises(
+        ValueError, match=r"one energy of an isolated atom of Si, got -1.5 eV of configuration 0 and -9.5"
+    ):
+        one_body_energies(data, ("Si",), "isolated")
+    same = read_dataset([Atoms("Si", info={"energy": -1.5}), Atoms("Si", info={"energy": -1.5})])
+    assert one_body_energies(same, ("Si",), "isolated") == {"Si": -1.5}
+
+
+def test_atoms_of_weight_zero_have_no_rows(model):
+    """The fit is that of the other rows: noise and evidence, too."""
+    rng = np.random.default_rng(1)
+    made = [a.copy() for a in frames(6)]
+    for a, b in zip(frames(6), made, strict=True):
+        b.arrays["forces"] = a.get_forces() + 0.05 * rng.standard_normal((8, 3))
+        b.info["energy"] = a.get_potential_energy()
+        b.arrays["atom_weight"] = np.array([1.0, 0, 0, 2, 0, 0, 1, 0])
+    data = read_dataset(made)
+    problem = Problem(model, data)
+    assert problem.shape[0] == 6 * (1 + 9)
+    system = assemble(problem, store="dense", threads=1)
+    assert system.A.any(axis=1).all()
+    # row by row, from the definition
+    rows, labels = [], []
+    for c in data:
+        basis = acepair.energy_forces_virial_basis(c.atoms, model)
+        rows.append(basis.energy[None] * 30 / np.sqrt(8))
+        labels.append([c.energy * 30 / np.sqrt(8)])
+        for i in (0, 3, 6):
+            rows.append(basis.forces[i] * c.atom_factors[i])
+            labels.append(c.forces[i] * c.atom_factors[i])
+    A, y = np.concatenate(rows), np.concatenate(labels)
+    assert_allclose(system.A, A, rtol=0, atol=1e-12 * np.abs(A).max())
+    assert_allclose(system.y, y, rtol=0, atol=1e-12 * np.abs(y).max())
+    prior = algebraic_smoothness_prior(model)
+    for solver in (BLR(), Ridge()):
+        expected = solver.solve(LinearSystem.of_matrix(A / prior, y))
+        found = fit(model, data, solver=solver, threads=1)
+        for key, value in expected.details.items():
+            assert found.details[key] == pytest.approx(value, rel=1e-6), key
+
+
+def test_forces_that_are_left_out_have_no_rows(model):
+    made = [a.copy() for a in frames(3)]
+    for a, b in zip(frames(3), made, strict=True):
+        b.arrays["forces"] = a.get_forces()
+        b.arrays["forces"][2:5] = np.nan
+    with pytest.warns(UserWarning, match="not finite"):
+        data = read_dataset(made, bad_labels="skip")
+    assert Problem(model, data).shape[0] == 3 * 15
+
+
+def test_structures_without_atoms(model):
+    """They work, and have no rows."""
+    empty = Atoms(cell=[4, 4, 4], pbc=True, info={"energy": 0.0, "virial": np.zeros((3, 3))})
+    empty.arrays["forces"] = np.zeros((0, 3))
+    made = [a.copy() for a in frames(4)]
+    for a, b in zip(frames(4), made, strict=True):
+        b.info.update(energy=a.get_potential_energy(), virial=np.eye(3))
+        b.arrays["forces"] = a.get_forces()
+    expected = fit(model, made, E0s="lsq", threads=1)
+    found = fit(model, [empty, *made[:2], empty, *made[2:], empty], test=[empty], E0s="lsq", threads=1)
+    assert found.system.n_rows == expected.system.n_rows
+    assert_allclose(found.theta, expected.theta, rtol=0, atol=1e-9 * np.abs(expected.theta).max())
+    assert found.train.rmse["set"]["F"] == pytest.approx(expected.train.rmse["set"]["F"])
+    assert "Test set, 1 configurations" in found.report
+
+
+def test_labels_under_other_keys_are_noted():
+    made = [labelled(REF_energy=-1.0, config_type="a") for _ in range(3)] + [labelled(energy=-2.0, stress=STRESS)]
+    made[0].info["virial"] = STRESS
+    with pytest.warns(UserWarning, match="left out") as caught:
+        data = read_dataset(made)
+    assert {str(w.message) for w in caught} == set(data.notes)
+    assert "1 labels 'energy' left out: 'REF_energy' is used for the energy (energy_key=...)" in data.notes
+    assert "1 labels 'stress' left out: 'virial' is used for the virial (virial_key=...)" in data.notes
+    assert len(data.notes) == 2
+    assert data[3].energy is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_dataset([labelled(REF_energy=-1.0, energy=-2.0), labelled(REF_energy=-1.0)])
+        read_dataset(made[:3], virial_key=False)
+
+
+@pytest.mark.parametrize("factors", [-1.0, np.nan, np.inf, None, {"E": -1.0}, {"e": 1.0}, "2"])
+def test_factors_are_checked(factors):
+    data = read_dataset([labelled(energy=0.0)])
+    with pytest.raises(ValueError, match=r"configuration.* must be"):
+        data.with_factors([factors])
+    assert data.with_factors([{"E": 2}])[0].factors == {"E": 2.0, "F": 1.0, "V": 1.0}
+
+
+def test_weights_that_are_no_numbers(model):
+    for bad in (None, "3", True):
+        with pytest.raises(ValueError, match="weight E of 'default' must be finite and not negative"):
+            fit(model, frames(2), weights={"default": {"E": bad}})
+
+
+def test_a_type_called_set(model):
+    made = [a.copy() for a in frames(4)]
+    for k, (a, b) in enumerate(zip(frames(4), made, strict=True)):
+        b.info.update(energy=a.get_potential_energy() + k, config_type="set" if k < 2 else "other")
+    table = error_table(fit(model, made[2:], threads=1).model, made)
+    assert list(table.rmse) == ["set (type)", "other", "set"]
+    errors = [float((c["E"].predicted - c["E"].reference)[0]) for c in table.comparisons]
+    assert table.mae["set"]["E"] == pytest.approx(np.mean(np.abs(errors)))
+    assert table.mae["set (type)"]["E"] == pytest.approx(np.mean(np.abs(errors[:2])))
+
+
+def test_reference_without_virial_labels(model):
+    """A calculator in v_ref that has no stress serves data without virials."""
+
+    class NoStress(LennardJones):
+        implemented_properties = ("energy", "free_energy", "forces")
+
+        def get_stress(self, *args, **keywords):
+            raise AssertionError("nobody needs the stress")
+
+    lj = NoStress(sigma=2.0, epsilon=0.5, rc=4.0, smooth=True)
+    data = read_dataset(frames(4), stress_key=False)
+    result = fit(model, data, v_ref=lj, solver="tsvd", threads=1)
+    assert_allclose(result.theta, 0, atol=1e-10)
+    assert result.train.rmse["set"]["F"] < 1e-12
+
+
+def test_the_callers_model_keeps_its_threads(model):
+    from acepair.evaluate import evaluator_of
+
+    evaluator_of(model).threads = 3
+    assemble(Problem(model, read_dataset(frames(2))), threads=1)
+    assert evaluator_of(model).threads == 3
 
 
 def test_given_energies(model):

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from .references import one_body_energies as one_body_energies
     from .result import FitResult as FitResult
     from .run import fit as fit
-    from .solvers import ARD as ARD
-    from .solvers import ASP as ASP
+    from .solver import Solution as Solution
+    from .solver import Solver as Solver
     from .solvers import BLR as BLR
     from .solvers import LSQR as LSQR
     from .solvers import QR as QR
     from .solvers import RRQR as RRQR
     from .solvers import TSVD as TSVD
-    from .solvers import Estimator as Estimator
     from .solvers import Ridge as Ridge
-    from .solvers import Solution as Solution
-    from .solvers import Solver as Solver
+    from .sparse import ARD as ARD
+    from .sparse import ASP as ASP
+    from .sparse import Estimator as Estimator
     from .streaming import assemble as assemble
     from .system import IncrementalQR as IncrementalQR
     from .system import LinearSystem as LinearSystem
@@ -43,7 +43,9 @@ _NAMES = {
     "references": "one_body_energies",
     "result": "FitResult",
     "run": "fit",
-    "solvers": "ARD ASP BLR LSQR QR RRQR TSVD Estimator Ridge Solution Solver",
+    "solver": "Solution Solver",
+    "solvers": "BLR LSQR QR RRQR TSVD Ridge",
+    "sparse": "ARD ASP Estimator",
     "streaming": "assemble",
     "system": "IncrementalQR LinearSystem",
 }

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._types import FloatArray
+from .spectrum import Spectrum
 from .system import LinearSystem
-
-_DECADES = 12  #: of λ/s² that are searched on either side of the singular values
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +41,8 @@ class Evidence:
     """
 
     def __init__(self, system: LinearSystem) -> None:
-        U, self.s, Vt = np.linalg.svd(system.R, full_matrices=False)
-        self.V = Vt.T
-        self.c = U.T @ system.Qty
-        self.rest = system.rest + max(float(system.Qty @ system.Qty - self.c @ self.c), 0.0)
+        self.spectrum = Spectrum(system)
+        self.s, self.c, self.rest = self.spectrum.s, self.spectrum.c, self.spectrum.rest
         self.n_rows = system.n_rows
 
     def __call__(self, variance: float, noise: float) -> float:
@@ -62,31 +59,21 @@ class Evidence:
     def maximize(self) -> tuple[float, float]:
         """Return σ_c² and σ_ε² of greatest evidence.
 
-        σ_c² is eliminated by its closed form; what is left is a function of λ alone, scanned and then refined.
-        """
-        from scipy.optimize import brentq
+        σ_c² is eliminated by its closed form; what is left is a function of λ alone.
 
-        if not self.s.size or self.s[0] == 0:
-            raise ValueError("the design matrix must not be zero")
-        if self.rest == 0 and not self.c.any():
-            raise ValueError("the labels less their reference must not be zero everywhere")
+        Raises
+        ------
+        ValueError
+            If the matrix or the labels are zero.
+        """
+        self.spectrum.check()
 
         def objective(t: float) -> float:
             ratio = np.exp(t)
             variance = self.best_variance(ratio)
             return self(variance, variance * ratio)
 
-        smallest = max(self.s[-1], self.s[0] * 1e-15)
-        low, high = 2 * np.log(smallest) - np.log(10.0) * _DECADES, 2 * np.log(self.s[0]) + np.log(10.0) * _DECADES
-        grid = np.linspace(low, high, 200)
-        best = int(np.argmin([objective(t) for t in grid]))
-        low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
-        # the zero of the slope is found to rounding, the minimum of the values to its square root only
-        if self._slope(low) < 0 < self._slope(high):
-            t = brentq(self._slope, low, high, xtol=1e-14, rtol=1e-14)
-        else:
-            t = grid[best]
-        ratio = float(np.exp(t))
+        ratio = self.spectrum.best_ratio(objective, self._slope)
         variance = self.best_variance(ratio)
         return variance, variance * ratio
 
@@ -97,10 +84,13 @@ class Evidence:
         explained = (self.c**2 / d**2).sum() * ratio + self.rest / ratio
         return float((ratio / d).sum() + self.n_rows - len(d) - explained / self.best_variance(ratio))
 
+    def effective_parameters(self, ratio: float) -> float:
+        """Return how many parameters the labels determine, Σ s²/(s² + λ)."""
+        return float((self.s**2 / (self.s**2 + ratio)).sum())
+
     def posterior(self, variance: float, noise: float) -> Posterior:
         """Return the distribution of the parameters for variances σ_c², σ_ε²."""
         ratio = noise / variance
-        mean = self.V @ (self.s * self.c / (self.s**2 + ratio))
-        variances = np.full(len(self.V), variance)
+        variances = np.full(len(self.spectrum.V), variance)
         variances[: len(self.s)] = noise / (self.s**2 + ratio)
-        return Posterior(mean, variances, self.V)
+        return Posterior(self.spectrum.ridge(ratio), variances, self.spectrum.V)

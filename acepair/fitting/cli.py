@@ -30,15 +30,19 @@ def add_commands(commands: Any) -> None:
     info = commands.add_parser("info", help="what a model file holds")
     info.add_argument("model", type=Path, metavar="MODEL.acepair")
     info.set_defaults(run=_guarded(_info))
+    for command in (fit, evaluate, info):
+        command.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
 
 
 def _guarded(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Turn errors of users into a line on standard error and status 1."""
+    """Turn errors of users into a line on standard error and status 1, unless the traceback is asked for."""
 
     def guarded(arguments: argparse.Namespace) -> int:
         try:
             return run(arguments)
         except _ERRORS as error:
+            if arguments.traceback:
+                raise
             print(f"acepair: {error}", file=sys.stderr)
             return 1
 

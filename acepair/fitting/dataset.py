@@ -13,8 +13,8 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from .._types import FloatArray
-from .labels import Key, Keys, frame_of, matrix, per_atom, scalar
-from .weights import QUANTITIES
+from .labels import Key, Keys, frame_of, matrix, per_atom, scalar, unused_labels
+from .weights import QUANTITIES, check_weight
 
 BadLabels = Literal["error", "skip"]
 OpenVirials = Literal["ignore", "use"]
@@ -102,13 +102,23 @@ class Dataset(Sequence[Configuration]):
         return Dataset((c for c in self if c.config_type.lower() in wanted), self.notes)
 
     def with_factors(self, factors: Sequence[Mapping[str, float]] | Sequence[float]) -> Dataset:
-        """Return a copy with a factor on the weights of every configuration, one number or one for each of E, F, V."""
+        """Return a copy with a factor on the weights of every configuration, one number or one for each of E, F, V.
+
+        Raises
+        ------
+        ValueError
+            If there is not one per configuration, or if one is negative, not finite, or for something else.
+        """
         if len(factors) != len(self):
             raise ValueError(f"factors must be one per configuration, got {len(factors)} for {len(self)}")
         new = []
         for c, f in zip(self, factors, strict=True):
-            given: Mapping[str, float] = f if isinstance(f, Mapping) else dict.fromkeys(QUANTITIES, float(f))  # type: ignore[arg-type]
-            new.append(replace(c, factors={q: c.factors[q] * given.get(q, 1.0) for q in QUANTITIES}))
+            given: Mapping[str, Any] = f if isinstance(f, Mapping) else dict.fromkeys(QUANTITIES, f)
+            for q in given:
+                if q not in QUANTITIES:
+                    raise ValueError(f"factors of {c.name} must be for E, F or V, got {q!r}")
+            checked = {q: check_weight(f"factor {q} of {c.name}", given.get(q, 1.0)) for q in QUANTITIES}
+            new.append(replace(c, factors={q: c.factors[q] * checked[q] for q in QUANTITIES}))
         return Dataset(new, self.notes)
 
 
@@ -152,7 +162,8 @@ def read_dataset(
     Returns
     -------
     Dataset
-        Labels may be missing in some configurations. What was left out is in `notes`, and warned about.
+        Labels may be missing in some configurations; one key of each kind serves all. What was left out is in `notes`,
+        and warned about.
 
     Raises
     ------
@@ -174,7 +185,7 @@ def read_dataset(
     keys = Keys(energy_key, forces_key, virial_key, stress_key).resolve(frames)
     reader = _Reader(keys, type_key, weight_key, atom_weight_key, bad_labels == "skip", open_virials == "use")
     configurations = [reader.read(name, atoms, f) for (name, atoms), f in zip(named, frames, strict=True)]
-    notes = [f"{n} {what}" for what, n in reader.left_out.items()]
+    notes = [f"{n} {what}" for what, n in [*reader.left_out.items(), *unused_labels(keys, frames).items()]]
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return Dataset(configurations, notes)
@@ -307,10 +318,7 @@ class _Reader:
         common = frame.get(self.weight_key, 1.0)
         factors = {q: scalar(f"weight of {name}", common) * scalar(f"{key} of {name}", frame.get(key, 1.0))
                    for q, key in _WEIGHT_KEYS.items()}  # fmt: skip
-        for value in factors.values():
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"weights of {name} must be finite and not negative, got {value}")
-        return factors
+        return {q: check_weight(f"weights of {name}", value) for q, value in factors.items()}
 
 
 def _first_bad(value: Any) -> float:

@@ -14,13 +14,12 @@ from .._types import FloatArray
 from ..evaluate import Evaluator, Model, default_threads
 from ..models.stacked import StackedCalculator
 from .dataset import Configuration, Dataset, as_dataset
-from .problem import VOIGT
+from .problem import VOIGT_I, VOIGT_J
 from .weights import QUANTITIES
 
-SET = "set"  #: name of all configurations together
+SET = "set"  #: name of all configurations together; a type of this name is called "set (type)"
 UNITS = {"E": "meV/atom", "F": "eV/Å", "V": "meV/atom"}
-_SCALES = {"E": 1e3, "F": 1.0, "V": 1e3}  # from eV/atom, eV/Å, eV/atom to what tables show
-_I, _J = (list(c) for c in zip(*VOIGT, strict=True))
+SCALES = {"E": 1e3, "F": 1.0, "V": 1e3}  #: from eV/atom, eV/Å, eV/atom to what tables show
 
 Errors = Mapping[str, Mapping[str, float]]
 
@@ -53,7 +52,7 @@ class ErrorTable:
     def __post_init__(self) -> None:
         differences: dict[str, dict[str, list[FloatArray]]] = {}
         for c, found in zip(self.data, self.comparisons, strict=True):
-            for group in (c.config_type, SET):
+            for group in (f"{SET} (type)" if c.config_type == SET else c.config_type, SET):
                 own = differences.setdefault(group, {q: [] for q in QUANTITIES})
                 for q, comparison in found.items():
                     own[q].append(comparison.predicted - comparison.reference)
@@ -74,7 +73,7 @@ class ErrorTable:
             " " * width + "".join(f"{head:>12}" for head in heads[:3]) + "  " + "".join(f"{h:>12}" for h in heads[3:]),
         ]
         for group in self.rmse:
-            numbers = [table[group][q] * _SCALES[q] for table in (self.rmse, self.mae) for q in QUANTITIES]
+            numbers = [table[group][q] * SCALES[q] for table in (self.rmse, self.mae) for q in QUANTITIES]
             shown = [f"{x:12.3f}" if np.isfinite(x) else f"{'–':>12}" for x in numbers]
             lines.append(f"{group or 'no type':{width}}{''.join(shown[:3])}  {''.join(shown[3:])}")
         return "\n".join(lines)
@@ -109,7 +108,7 @@ class ErrorTable:
             usual = max(float(np.quantile(sizes, 0.9)), 1e-3 * spread)
             for (k, _), size in sorted(zip(found, sizes, strict=True), key=lambda item: -item[1]):
                 if size > factor * usual:
-                    unit, scale = UNITS[q], _SCALES[q]
+                    unit, scale = UNITS[q], SCALES[q]
                     named.append(
                         f"{self.data[k].name}: error of {q} {size * scale:.4g} {unit}, usual {usual * scale:.2g}"
                     )
@@ -173,5 +172,5 @@ def _compare(evaluator: Evaluator, c: Configuration) -> dict[str, Comparison]:
         kept = slice(None) if c.atom_factors is None else c.atom_factors > 0
         out["F"] = Comparison(c.forces[kept].ravel(), found.forces[kept].ravel())
     if c.virial is not None and found.virial is not None:
-        out["V"] = Comparison(c.virial[_I, _J] / n, found.virial[_I, _J] / n)
+        out["V"] = Comparison(c.virial[VOIGT_I, VOIGT_J] / n, found.virial[VOIGT_I, VOIGT_J] / n)
     return out

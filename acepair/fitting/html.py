@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import os
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import numpy as np
 
 from .._types import FloatArray
 from . import plots
-from .errors import UNITS, ErrorTable
+from .errors import SCALES, UNITS, ErrorTable
+from .result import shown
 from .weights import QUANTITIES
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from .result import FitResult
 
 _SHOWN = 300  #: configurations that distributions of the data are made of
-_SCALES = {"E": 1e3, "F": 1.0, "V": 1e3}
 _STYLE = """
 body { font-family: sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
 table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .25em .8em; text-align: right }
@@ -32,12 +33,15 @@ img { max-width: 100%; display: block } .note { color: #a40 }
 """
 
 
+def check_matplotlib() -> None:
+    """Raise an ImportError if reports cannot be written."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ImportError("a report needs matplotlib: pip install acepair[plot]")
+
+
 def write_report(result: FitResult, path: str | os.PathLike[str]) -> None:
     """Write tables and plots of a fit to an HTML file that needs no other."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError("a report needs matplotlib: pip install acepair[plot]") from error
+    check_matplotlib()
     title = "Fit of " + ", ".join(result.ace_model.elements)
     body = "\n".join(_sections(result))
     page = (
@@ -52,7 +56,7 @@ def _sections(result: FitResult) -> Iterator[str]:
     for remark in (*result.notes, *result.outliers):
         yield f'<p class="note">{escape(remark)}</p>'
     facts = {"solver": result.solver, "rows": result.system.n_rows, "parameters": len(result.theta)}
-    facts |= {key: f"{value:.6g}" for key, value in result.details.items()}
+    facts |= {key: shown(value) for key, value in result.details.items()}
     facts |= {f"{step} (s)": f"{seconds:.2f}" for step, seconds in result.timing.items()}
     lines = [f"<tr><td>{escape(k)}</td><td>{escape(str(v))}</td></tr>" for k, v in facts.items()]
     yield f"<table>{''.join(lines)}</table>"
@@ -75,7 +79,7 @@ def _table(table: ErrorTable) -> str:
     head = "".join(f"<th>{kind} {q} ({UNITS[q]})</th>" for kind in ("RMSE", "MAE") for q in QUANTITIES)
     lines = [f"<tr><th>type</th>{head}</tr>"]
     for group in table.rmse:
-        values = [errors[group][q] * _SCALES[q] for errors in (table.rmse, table.mae) for q in QUANTITIES]
+        values = [errors[group][q] * SCALES[q] for errors in (table.rmse, table.mae) for q in QUANTITIES]
         cells = "".join(f"<td>{v:.3f}</td>" if np.isfinite(v) else "<td>–</td>" for v in values)
         lines.append(f"<tr><td>{escape(group or 'no type')}</td>{cells}</tr>")
     return f"<table>{''.join(lines)}</table>"

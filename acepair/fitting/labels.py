@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,23 @@ class Keys:
             return key
         lower = {k.lower(): k for k in reversed(there)}
         return next((lower[usual.lower()] for usual in USUAL_KEYS[name] if usual.lower() in lower), None)
+
+
+def unused_labels(keys: Mapping[str, str | None], frames: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Count the frames whose labels stand under another of the usual keys than the one that is used, by a remark."""
+    found: Counter[str] = Counter()
+    kinds = {kind: {usual.lower() for usual in names} for kind, names in USUAL_KEYS.items()}
+    kinds["virial"] |= kinds.pop("stress")
+    used = {"energy": (keys["energy"],), "forces": (keys["forces"],), "virial": (keys["virial"], keys["stress"])}
+    for frame in frames:
+        for kind, usual in kinds.items():
+            chosen = [key for key in used[kind] if key is not None]
+            if not chosen or any(frame.get(key) is not None for key in chosen):
+                continue
+            other = next((key for key in frame if key.lower() in usual and frame[key] is not None), None)
+            if other is not None:
+                found[f"labels {other!r} left out: {chosen[0]!r} is used for the {kind} ({kind}_key=...)"] += 1
+    return found
 
 
 def _listed(keys: Iterable[str]) -> str:

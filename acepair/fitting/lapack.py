@@ -31,11 +31,25 @@ def _routine() -> Callable[..., None]:
 
 def update_triangle(triangle: FloatArray, rows: FloatArray) -> None:
     """Replace an upper triangle R (n, n) by that of R with `rows` (m, n) below; both in Fortran order, overwritten."""
+    _factor(triangle, rows, 0)
+
+
+def merge_triangles(triangle: FloatArray, other: FloatArray) -> None:
+    """Replace an upper triangle R (n, n) by that of R with another below, in a third of the operations.
+
+    Both in Fortran order and overwritten; what is below their diagonals is not read.
+    """
+    _factor(triangle, other, len(other))
+
+
+def _factor(triangle: FloatArray, rows: FloatArray, n_triangular: int) -> None:
+    """Call dtpqrt; the last `n_triangular` of the rows are an upper triangle."""
     n, m = len(triangle), len(rows)
     panel = min(PANEL, n)
     factors, work = np.empty((panel, n), order="F"), np.empty(panel * n)
     info = ctypes.c_int(0)
-    sizes = {key: ctypes.byref(ctypes.c_int(value)) for key, value in {"m": m, "n": n, "l": 0, "nb": panel}.items()}
+    given = {"m": m, "n": n, "l": n_triangular, "nb": panel}
+    sizes = {key: ctypes.byref(ctypes.c_int(value)) for key, value in given.items()}
     _routine()(
         *(sizes["m"], sizes["n"], sizes["l"], sizes["nb"]),
         *(triangle.ctypes.data, sizes["n"], rows.ctypes.data, sizes["m"], factors.ctypes.data, sizes["nb"]),

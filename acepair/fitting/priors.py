@@ -19,6 +19,8 @@ from ..models.parameters import length_basis
 from .problem import linear_potentials
 
 Factors = tuple[tuple[int, int], ...]
+_LARGEST_LOGARITHM = 700.0  # of a float: 709.78
+
 Prior = npt.ArrayLike | Callable[[Any], npt.ArrayLike] | None
 
 
@@ -30,13 +32,13 @@ def algebraic_smoothness_prior(
 
 
 def exponential_smoothness_prior(model: Potential | ACEModel, *, wl: float = 2 / 3, wn: float = 1) -> FloatArray:
-    """Return exp Σ (l/wl + n/wn) over a function's factors, for every linear parameter (L,)."""
-    return _diagonal(model, lambda nl: np.exp(sum(l / wl + n / wn for n, l in nl)))
+    """Return exp Σ (l/wl + n/wn) over a function's factors, e^700 at most, for every linear parameter (L,)."""
+    return _exp(_diagonal(model, lambda nl: sum(l / wl + n / wn for n, l in nl)))
 
 
 def gaussian_smoothness_prior(model: Potential | ACEModel, *, wl: float = 2**-0.5, wn: float = 2**-0.5) -> FloatArray:
-    """Return exp Σ ((l/wl)² + (n/wn)²) over a function's factors, for every linear parameter (L,)."""
-    return _diagonal(model, lambda nl: np.exp(sum((l / wl) ** 2 + (n / wn) ** 2 for n, l in nl)))
+    """Return exp Σ ((l/wl)² + (n/wn)²) over a function's factors, e^700 at most, for every linear parameter (L,)."""
+    return _exp(_diagonal(model, lambda nl: sum((l / wl) ** 2 + (n / wn) ** 2 for n, l in nl)))
 
 
 def prior_diagonal(prior: Prior, model: Potential | ACEModel) -> FloatArray:
@@ -50,6 +52,12 @@ def prior_diagonal(prior: Prior, model: Potential | ACEModel) -> FloatArray:
         bad = diagonal[~(np.isfinite(diagonal) & (diagonal > 0))][0]
         raise ValueError(f"prior must be finite and positive, got {bad}")
     return diagonal
+
+
+def _exp(logarithms: FloatArray) -> FloatArray:
+    """Return the exponential where it does not overflow; a function held back by e^700 has no parameter anyway."""
+    bounded: FloatArray = np.exp(np.minimum(logarithms, _LARGEST_LOGARITHM))
+    return bounded
 
 
 def _diagonal(model: Potential | ACEModel, value: Callable[[Factors], Any]) -> FloatArray:

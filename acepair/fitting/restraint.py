@@ -6,14 +6,16 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from ..evaluate import evaluator_of, potential_energy
+from ..evaluate import potential_energy
 from ..models.base import Potential
+from ..models.convert import as_calculator
 from ..models.model import ACEModel
+from ..models.onebody import ETOneBodyPotential
+from ..models.stacked import StackedCalculator
 from ..models.zbl import ZBLPotential
 from .dataset import Configuration, Dataset
-from .references import only_one_body, reference_potential
 
-TYPE = "repulsion_restraint"
+TYPE = "repulsion_restraint"  #: their configuration type; weights of the data's types have no effect on them
 _RANGE = 20.0  #: Å; the nuclear repulsion beyond is nothing
 _DISTANCES = np.linspace(0.1, 0.3, 6)  #: of the cutoff's fifth part, about half a bond length
 
@@ -27,25 +29,25 @@ def restraint_dimers(model: Potential | ACEModel, weight: float = 1.0) -> Datase
     Parameters
     ----------
     model : ACEModel, potential or StackedCalculator
-        Its one-body energies are added.
+        The sum of its parts, ZBL included, is to have these energies above those of the atoms: its one-body energies
+        are added.
     weight : float
     """
     from ase import Atoms
 
     if not (np.isfinite(weight) and weight > 0):
         raise ValueError(f"weight of the repulsion restraint must be positive, got {weight}")
-    calculator = evaluator_of(model).calculator
+    calculator = as_calculator(model)
     repulsion = ZBLPotential(calculator.elements, _RANGE)
-    reference = reference_potential(model)
-    one_body = reference if only_one_body(reference) else None
+    parts = calculator.potentials if isinstance(calculator, StackedCalculator) else (calculator,)
+    one_body = [part for part in parts if isinstance(part, ETOneBodyPotential)]
     dimers = []
     for pair in combinations_with_replacement(calculator.elements, 2):
         for d in _DISTANCES * calculator.rcut / 5:
             atoms = Atoms(pair, positions=[[0, 0, 0], [0, 0, d]])
             energy = potential_energy(atoms, repulsion)
             factor = weight * np.sqrt(2) / energy  # less the 1/√n_atoms of energies
-            if one_body is not None:
-                energy += potential_energy(atoms, one_body)
+            energy += sum(potential_energy(atoms, part) for part in one_body)
             dimers.append(
                 Configuration(
                     atoms, TYPE, f"restraint {'-'.join(pair)} {d:.2f} Å", energy, factors={"E": factor, "F": 0, "V": 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,8 +36,10 @@ class FitResult:
         Its linear parameters.
     train, test : ErrorTable
         Errors on the data; `test` is None without test data.
+    system : LinearSystem
+        Triangle of the weighted rows, without the prior; the rows themselves are `assemble`'s to give.
     details : mapping
-        What the solver has to say: evidence, variances, rank.
+        What the solver has to say: evidence, variances, rank; numbers or text.
     timing : mapping
         Seconds by step.
     """
@@ -45,7 +48,7 @@ class FitResult:
     ace_model: ACEModel | Potential
     theta: FloatArray
     prior: FloatArray = field(repr=False)  #: (L,) diagonal
-    system: LinearSystem = field(repr=False)  #: weighted rows, without the prior
+    system: LinearSystem = field(repr=False)
     solver: str
     train: ErrorTable = field(repr=False)
     test: ErrorTable | None = field(repr=False)
@@ -92,7 +95,7 @@ class FitResult:
         provenance = {
             "solver": self.solver,
             "rows": self.system.n_rows,
-            "details": {k: float(v) for k, v in self.details.items()},
+            "details": {k: float(v) if is_number(v) else str(v) for k, v in self.details.items()},
             "errors": {
                 name: _finite(t.rmse) for name, t in (("train", self.train), ("test", self.test)) if t is not None
             },
@@ -111,7 +114,7 @@ class FitResult:
         n_rows, L = self.system.n_rows, len(self.theta)
         s = self.singular_values
         lines = [f"{self.solver}, {n_rows} rows, {L} parameters"]
-        lines += [f"{key}: {value:.6g}" for key, value in self.details.items()]
+        lines += [f"{key}: {shown(value)}" for key, value in self.details.items()]
         if len(s):
             lines.append(f"singular values {s[0]:.3g} to {s[-1]:.3g}")
         for name, table in (("Training set", self.train), ("Test set", self.test)):
@@ -132,6 +135,16 @@ class FitResult:
     def __repr__(self) -> str:
         size = f"{len(self.theta)} parameters, {self.system.n_rows} rows"
         return f"FitResult({self.solver}: {size}; print it for the report)"
+
+
+def is_number(value: Any) -> bool:
+    """Say whether a detail of a solver is one number."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def shown(value: Any) -> str:
+    """Return a detail of a solver as text."""
+    return f"{float(value):.6g}" if is_number(value) else str(value)
 
 
 def _finite(errors: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

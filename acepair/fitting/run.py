@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from .._types import FloatArray
 from ..elements import by_symbol
-from ..evaluate import evaluator_of
+from ..evaluate import default_threads
 from ..models.base import Potential
+from ..models.convert import as_calculator
 from ..models.model import ACEModel
+from .blas import limited_blas
 from .dataset import Dataset, as_dataset
 from .errors import error_table
 from .priors import Prior, algebraic_smoothness_prior, prior_diagonal
 from .problem import Problem, check_structures
 from .rebuild import as_stack, copy_model, with_parameters
-from .references import EnergiesFrom, one_body_energies
-from .restraint import TYPE, restraint_dimers
+from .references import EnergiesFrom, References, one_body_energies
+from .restraint import restraint_dimers
 from .result import FitResult, notes_of
-from .solvers import Solver, make_solver
+from .solver import Solution, Solver
+from .solver_names import make_solver
 from .streaming import DEFAULT_MEMORY, Store, assemble
-from .weights import DEFAULT_WEIGHTS, Weights
+from .system import LinearSystem
+from .weights import Weights
 
 
 def fit(
@@ -62,7 +67,8 @@ def fit(
     test : Dataset, or what `read_dataset` takes, optional
         For a second table of errors.
     E0s : mapping, "isolated" or "lsq", optional
-        One-body energies (eV): given, those of isolated atoms, or least squares; the model's unless given.
+        One-body energies (eV): given, those of isolated atoms, or by least squares of the energies per atom on the
+        compositions, ZBL and `v_ref` subtracted first; the model's unless given.
     v_ref : ASE calculator or sequence of them
         Their energies, forces and virials are subtracted from the labels, as are the model's one-body energies and ZBL,
         and they join the fitted potential.
@@ -82,17 +88,20 @@ def fit(
     """
     clock = _Clock()
     chosen = make_solver(solver)
+    chosen.check_installed()
+    store = _store_for(chosen, store, scheduler)
+    threads = default_threads() if threads is None else threads
     dataset, test_set = as_dataset(data), None if test is None else as_dataset(test)
     if test_set is not None:
         check_structures(model, test_set)
     others = [v_ref] if hasattr(v_ref, "get_potential_energy") else list(v_ref)
-    prepared = _with_energies(model, dataset, E0s)
-    rows, row_weights = _restrained(prepared, dataset, weights, repulsion_restraint)
-    problem = Problem(prepared, rows, row_weights, others=others)
+    prepared = _with_energies(model, dataset, E0s, others)
+    restraint = None if not repulsion_restraint else restraint_dimers(prepared, float(repulsion_restraint))
+    problem = Problem(prepared, dataset, weights, others=others, restraint=restraint)
     clock.note("preparation")
     system = assemble(
         problem,
-        store=_store_for(chosen, store),
+        store=store,
         memory=memory,
         threads=threads,
         progress=progress,
@@ -101,30 +110,38 @@ def fit(
     )
     clock.note("assembly")
     diagonal = prior_diagonal(prior, prepared)
-    solution = chosen.solve(system.scaled(diagonal))
-    theta = solution.theta / diagonal
-    if not np.isfinite(theta).all():
-        raise ArithmeticError(f"solver {chosen.name} found parameters that are not finite")
+    with limited_blas(threads):
+        solution = _solve(chosen, system, diagonal)
     clock.note("solution")
-    fitted = with_parameters(prepared, theta)
+    fitted = with_parameters(prepared, solution.theta)
     potential = as_stack(fitted, others)
-    train_errors = error_table(potential, dataset, threads=threads)
-    test_errors = None if test_set is None else error_table(potential, test_set, threads=threads)
+    tables = [None if d is None else error_table(potential, d, threads=threads) for d in (dataset, test_set)]
     clock.note("errors")
+    assert tables[0] is not None
     return FitResult(
         model=potential,
         ace_model=fitted,
-        theta=theta,
+        theta=solution.theta,
         prior=diagonal,
-        system=system,
+        system=system.reduced(),
         solver=chosen.name,
-        train=train_errors,
-        test=test_errors,
+        train=tables[0],
+        test=tables[1],
         details=solution.details,
         timing=clock.times,
-        posterior=None if solution.posterior is None else solution.posterior.scaled(diagonal),
+        posterior=solution.posterior,
         notes=notes_of(dataset, test_set),
     )
+
+
+def _solve(solver: Solver, system: LinearSystem, diagonal: FloatArray) -> Solution:
+    """Return the solution of a system with columns divided by the prior, in terms of the model's parameters."""
+    found = solver.solve(system.scaled(diagonal, rows=solver.needs_rows))
+    theta = found.theta / diagonal
+    if not np.isfinite(theta).all():
+        raise ArithmeticError(f"solver {solver.name} found parameters that are not finite")
+    posterior = None if found.posterior is None else found.posterior.scaled(diagonal)
+    return Solution(theta, found.details, posterior)
 
 
 class _Clock:
@@ -139,34 +156,29 @@ class _Clock:
         self.times[step], self._last = now - self._last, now
 
 
-def _store_for(solver: Solver, store: Store) -> Store:
+def _store_for(solver: Solver, store: Store, scheduler: Any) -> Store:
     if not solver.needs_rows:
         return store
+    if scheduler is not None:
+        raise ValueError(
+            f"solver {solver.name} needs the rows themselves, of which a scheduler's workers keep the triangle only"
+        )
     if store == "qr":
         raise ValueError(f"solver {solver.name} needs the rows themselves: store must be 'dense' or 'disk', got 'qr'")
     return "dense" if store == "auto" else store
 
 
-def _with_energies(model: Any, data: Dataset, E0s: EnergiesFrom) -> Any:
+def _with_energies(model: Any, data: Dataset, E0s: EnergiesFrom, others: list[Any]) -> Any:
     """Return a copy of the model with the one-body energies asked for."""
-    elements = evaluator_of(model).calculator.elements
+    elements = as_calculator(model).elements
     if E0s is None:
         return copy_model(model)
     if isinstance(E0s, str):
-        return copy_model(model, one_body_energies(data, elements, E0s))
+        check_structures(model, data)
+        reference = References(model, others, one_body=False)
+        return copy_model(model, one_body_energies(data, elements, E0s, reference))
     given = by_symbol(E0s, "E0s")
     missing = [e for e in elements if e not in given]
     if missing:
         raise ValueError(f"E0s must be given for {', '.join(elements)}, got none for {', '.join(missing)}")
     return copy_model(model, {e: given[e] for e in elements})
-
-
-def _restrained(
-    model: Any, data: Dataset, weights: Weights | None, restraint: bool | float
-) -> tuple[Dataset, Weights | None]:
-    """Return the data with the dimers of the restraint, and weights for those."""
-    if not restraint:
-        return data, weights
-    own: Mapping[str, Mapping[str, float]] = {TYPE: {"E": 1.0}}
-    dimers = restraint_dimers(model, 1.0 if restraint is True else float(restraint))
-    return data + dimers, {**(DEFAULT_WEIGHTS if weights is None else weights), **own}

@@ -13,7 +13,7 @@ from typing import Any
 
 from .priors import algebraic_smoothness_prior, exponential_smoothness_prior, gaussian_smoothness_prior
 from .result import FitResult
-from .solvers import make_solver
+from .solver_names import make_solver
 
 MODELS = ("ace1_model", "ace_model")
 PRIORS = {
@@ -89,9 +89,7 @@ class RunFile:
         build = getattr(acepair, model.pop("kind", "ace1_model"))
         made = build(**{key: _tuples(value) for key, value in model.items()})
         data, output, options = dict(self._section("data")), self._section("output"), dict(self._section("fit"))
-        target = self.folder / str(output["model"])
-        if target.suffix != ".acepair":
-            raise ValueError(f"model of section 'output' must end in .acepair, got {str(output['model'])!r}")
+        target = self._check_output()
         train, test = self._paths(data.pop("train")), self._paths(data.pop("test", None))
         for key in ("solver", "solver_options", "prior", "prior_options"):
             options.pop(key, None)
@@ -110,6 +108,22 @@ class RunFile:
         if "report" in output:
             result.save_report(self.folder / str(output["report"]))
         return result
+
+    def _check_output(self) -> Path:
+        """Return the path of the model; refuse, before the fit, what could not be written after it."""
+        output = self._section("output")
+        target = self.folder / str(output["model"])
+        if target.suffix != ".acepair":
+            raise ValueError(f"model of section 'output' must end in .acepair, got {str(output['model'])!r}")
+        for key, name in output.items():
+            folder = (self.folder / str(name)).parent
+            if not folder.is_dir() or not os.access(folder, os.W_OK):
+                raise ValueError(f"{key} of section 'output' must be in a folder that can be written, got {name!r}")
+        if "report" in output:
+            from .html import check_matplotlib
+
+            check_matplotlib()
+        return target
 
     def _section(self, name: str) -> Mapping[str, Any]:
         return self.sections.get(name) or {}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,21 +20,26 @@ from .blas import limited_blas
 from .checkpoint import Checkpoint
 from .problem import Block, Problem
 from .progress import Progress
+from .reduction import Node, Reduction, depth
 from .system import IncrementalQR, LinearSystem
 
 Store = Literal["auto", "qr", "dense", "disk"]
 
 DEFAULT_MEMORY = "1GB"
 MIN_BLOCK, MAX_BLOCK = 1e6, 32e6  #: bytes; larger blocks are no faster
+ROWS_PER_COLUMN = 4  #: of a part, at least: merging its triangle then costs a twelfth of making it
+MANY_PARTS = 64  #: enough for threads to end together
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
 def parse_memory(memory: float | str) -> float:
     """Return bytes of "500MB", "2 GB" or a number of bytes."""
-    match = re.fullmatch(r"\s*([0-9.]+)\s*([kmgt]?)i?b?\s*", str(memory).lower())
-    if not match or not 0 < float(match[1]) < float("inf"):
+    number = r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+    match = re.fullmatch(rf"\s*({number})\s*([kmgt]?)i?b?\s*", str(memory).lower())
+    value = float(match[1]) * _UNITS[match[4]] if match else 0.0
+    if not 0 < value < float("inf"):
         raise ValueError(f"memory must be bytes, or text like '500MB', got {memory!r}")
-    return float(match[1]) * _UNITS[match[2]]
+    return value
 
 
 def assemble(
@@ -46,6 +54,9 @@ def assemble(
 ) -> LinearSystem:
     """Assemble the rows of a problem.
 
+    The triangle has the same bits for any number of threads, on a cluster, and after an interruption, unless little
+    memory makes blocks smaller.
+
     Parameters
     ----------
     problem : Problem
@@ -53,20 +64,22 @@ def assemble(
         "qr" (and "auto"): only the triangle R and Qᵀy are kept, and blocks of rows go once they are in them. "dense":
         all rows are in memory, "disk": in a file in `folder`; both have the triangle, too.
     memory : float or str
-        What blocks, the triangle and the workspaces may take, in bytes or as "500MB"; also the bound for "dense".
+        What blocks, the triangles and the workspaces may take, in bytes or as "500MB"; also the bound for "dense".
     threads : int, optional
         The CPUs this process may use unless given.
     progress : bool, optional
         Show a bar; where standard error is a terminal unless given.
     folder : path, optional
-        Keeps what is done block by block: an assembly that was interrupted goes on from there.
+        Keeps what is done part by part: an assembly that was interrupted goes on from there. One at a time may use it.
     scheduler : str or distributed.Client, optional
         Dask cluster to assemble on. `folder` has no effect then, and `store` must be "qr" or "auto".
 
     Raises
     ------
     MemoryError
-        If "dense" does not fit, or `memory` does not hold a block and the triangle.
+        If "dense" does not fit, or `memory` does not hold a block and the triangles.
+    ValueError
+        If a configuration cannot be evaluated; it is named.
     """
     if store not in Store.__args__:  # type: ignore[attr-defined]
         raise ValueError(f"store must be one of {', '.join(Store.__args__)}, got {store!r}")  # type: ignore[attr-defined]
@@ -74,41 +87,156 @@ def assemble(
     threads = default_threads() if threads is None else threads
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    block_bytes = _block_bytes(problem, budget, threads)
-    shown = sys.stderr.isatty() if progress is None else progress
+    parts = divide(problem)
+    block_bytes = _block_bytes(problem, len(parts), budget, threads)
     reduced = store in ("auto", "qr")
     if scheduler is not None:
         if not reduced:
             raise ValueError(f"store must be 'qr' with a scheduler, got {store!r}")
         from .cluster import assemble_on_cluster
 
-        return assemble_on_cluster(problem, scheduler, block_bytes)
+        return assemble_on_cluster(problem, scheduler, parts, block_bytes)
     kept = None if folder is None else Checkpoint(folder, f"{reduced} {problem.fingerprint(block_bytes)}")
-    pooled: Any = nullcontext() if threads == 1 else ThreadPoolExecutor(threads)
-    with (
-        Progress(problem.data.n_atoms, shown, "assembly") as bar,
-        limited_blas(1 if threads > 1 else None),
-        pooled as pool,
-    ):
-        if reduced:
-            return _reduce(problem, block_bytes, threads, pool, bar, kept)
-        return _store(problem, _matrix(problem, store, budget, kept), block_bytes, pool, bar, kept)
+    matrix = None if reduced else _matrix(problem, store, budget, kept)
+    shown = sys.stderr.isatty() if progress is None else progress
+    with Progress(problem.data.n_atoms, shown, "assembly") as bar, limited_blas(1):
+        system = _Assembly(problem, parts, block_bytes, matrix, kept, bar).run(threads).system()
+    if matrix is not None:
+        system.A, system.y = matrix[:, :-1], matrix[:, -1]
+    return system
 
 
-def _block_bytes(problem: Problem, budget: float, threads: int) -> float:
-    """Return how large a block may be: every thread has one, a triangle, and the rows of a configuration twice."""
+def divide(problem: Problem) -> list[Block]:
+    """Divide the configurations into parts, each of which gets a triangle; memory and threads have no part in it."""
     n_rows, L = problem.shape
     row = (L + 1) * 8
-    largest, triangle = max(problem.n_rows) * row, (L + 1) * row
-    fixed = 3 * triangle + threads * (triangle + 2 * largest)  # a solver copies the triangle
+    wanted = min(MAX_BLOCK, max(n_rows * row / MANY_PARTS, MIN_BLOCK))
+    return problem.blocks(max(wanted, ROWS_PER_COLUMN * (L + 1) * row))
+
+
+def triangle_of(
+    problem: Problem,
+    part: Block,
+    block_bytes: float,
+    *,
+    rows: FloatArray | None = None,
+    buffer: FloatArray | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+    done: Callable[[int], object] = lambda n_atoms: None,
+) -> IncrementalQR | None:
+    """Return the QR of a part, block by block, or None if `go_on` said no.
+
+    Parameters
+    ----------
+    problem : Problem
+    part : Block
+    block_bytes : float
+        Of rows in memory at a time.
+    rows : ndarray (n_rows, n_columns + 1), optional
+        Where the rows are to be kept.
+    buffer : ndarray, optional
+        Large enough for a block.
+    go_on, done : callable
+        Asked before, and told the number of atoms after every block.
+    """
+    n_columns, begin = problem.n_columns + 1, 0
+    qr, blocks = IncrementalQR(n_columns), problem.blocks(block_bytes, part.start, part.stop)
+    if buffer is None:
+        buffer = np.empty(max(block.n_rows for block in blocks) * n_columns)
+    for block in blocks:
+        if not go_on():
+            return None
+        filled = buffer[: block.n_rows * n_columns].reshape((block.n_rows, n_columns), order="F")
+        problem.fill(block, filled)
+        if rows is not None:
+            rows[begin : begin + block.n_rows] = filled
+            begin += block.n_rows
+        qr.add(filled, overwrite=True)
+        done(problem.n_atoms(block))
+    return qr
+
+
+@dataclass
+class _Assembly:
+    """The reduction of all parts by threads that take one part after the other."""
+
+    problem: Problem
+    parts: list[Block]
+    block_bytes: float
+    matrix: FloatArray | None
+    kept: Checkpoint | None
+    bar: Progress
+
+    def run(self, threads: int) -> IncrementalQR:
+        """Return the QR of all parts."""
+        self._reduction, self._stopped = Reduction(len(self.parts)), threading.Event()
+        if self.kept is not None:
+            self.kept.restore(self._reduction, self.problem.n_columns + 1)
+        missing = self._reduction.missing()
+        self._left = deque(missing)
+        self.bar(self.problem.data.n_atoms - sum(self.problem.n_atoms(self.parts[k]) for k in missing))
+        self._first_row = np.cumsum([0, *(part.n_rows for part in self.parts)])
+        threads = min(threads, len(missing))
+        if threads <= 1:
+            self._work()
+            return self._reduction.result()
+        with ThreadPoolExecutor(threads) as pool:
+            workers = [pool.submit(self._work) for _ in range(threads)]
+            try:
+                for worker in workers:
+                    worker.result()
+            finally:  # whatever went wrong, Ctrl-C included, the others end with their block
+                self._stopped.set()
+        return self._reduction.result()
+
+    def _work(self) -> None:
+        row = self.problem.n_columns + 1
+        n_rows = max(int(self.block_bytes / (8 * row)), max(self.problem.n_rows))
+        buffer = np.empty(row * min(n_rows, max(part.n_rows for part in self.parts)))
+        try:
+            while not self._stopped.is_set():
+                try:
+                    k = self._left.popleft()
+                except IndexError:
+                    return
+                first = int(self._first_row[k])
+                qr = triangle_of(
+                    self.problem,
+                    self.parts[k],
+                    self.block_bytes,
+                    rows=None if self.matrix is None else self.matrix[first : first + self.parts[k].n_rows],
+                    buffer=buffer,
+                    go_on=lambda: not self._stopped.is_set(),
+                    done=self.bar,
+                )
+                if qr is not None:
+                    self._reduction.add(Node(0, k), qr, self._save)
+        except BaseException:
+            self._stopped.set()
+            raise
+
+    def _save(self, node: Node, qr: IncrementalQR) -> None:
+        if self.kept is not None:
+            if self.matrix is not None:
+                self.matrix.flush()  # type: ignore[attr-defined]
+            self.kept.keep(node, qr)
+
+
+def _block_bytes(problem: Problem, n_parts: int, budget: float, threads: int) -> float:
+    """Return how large a block may be.
+
+    Every thread has one, two triangles, and the rows of a configuration twice; besides there are the triangles that
+    wait in the tree, or those a solver makes.
+    """
+    row = (problem.n_columns + 1) * 8
+    largest, triangle = max(problem.n_rows) * row, (problem.n_columns + 1) * row
+    fixed = max(3, depth(n_parts) + 1) * triangle + threads * (2 * triangle + 2 * largest)
     if budget < fixed + threads * largest:
         raise MemoryError(
-            f"memory must be at least {(fixed + threads * largest) / 1e6:.0f} MB for {L} parameters, the largest "
-            f"configuration and {threads} threads, got {budget / 1e6:.0f} MB"
+            f"memory must be at least {(fixed + threads * largest) / 1e6:.0f} MB for {problem.n_columns} parameters, "
+            f"the largest configuration and {threads} threads, got {budget / 1e6:.0f} MB"
         )
-    # enough blocks for the threads to end together, enough rows for a block to be worth its QR
-    wanted = min(MAX_BLOCK, max(n_rows * row / 32, MIN_BLOCK))
-    return max(min(wanted, (budget - fixed) / threads), largest)
+    return max(min(MAX_BLOCK, (budget - fixed) / threads), largest)
 
 
 def _matrix(problem: Problem, store: Store, budget: float, kept: Checkpoint | None) -> FloatArray:
@@ -125,85 +253,3 @@ def _matrix(problem: Problem, store: Store, budget: float, kept: Checkpoint | No
     if store == "disk":
         raise ValueError("store='disk' needs a folder")
     return np.zeros((n_rows, L + 1), order="F")
-
-
-class _Lane:
-    """One thread of the reduction: every n-th block, a buffer for one, and the triangle of those so far."""
-
-    def __init__(
-        self, number: int, problem: Problem, blocks: list[tuple[int, Block]], qr: IncrementalQR, kept: Checkpoint | None
-    ) -> None:
-        self.number, self.problem, self.blocks, self.qr, self.kept = number, problem, blocks, qr, kept
-
-    def run(self, bar: Progress) -> None:
-        """Add the rows of the blocks to the triangle."""
-        n_columns = self.problem.n_columns + 1
-        buffer = np.empty(max((block.n_rows for _, block in self.blocks), default=0) * n_columns)
-        for k, block in self.blocks:
-            rows = buffer[: block.n_rows * n_columns].reshape((block.n_rows, n_columns), order="F")
-            self.problem.fill(block, rows, done=bar)
-            self.qr.add(rows)
-            if self.kept is not None:
-                self.kept.keep(self.number, k, self.qr)
-
-
-def _reduce(
-    problem: Problem,
-    block_bytes: float,
-    threads: int,
-    pool: ThreadPoolExecutor | None,
-    bar: Progress,
-    kept: Checkpoint | None,
-) -> LinearSystem:
-    """Return the triangle of all blocks, one block for each thread in memory at a time."""
-    numbered, size = list(enumerate(problem.blocks(block_bytes))), problem.n_columns + 1
-    done = set() if kept is None else kept.done
-    for k in done:
-        _count(problem, numbered[k][1], bar)
-    left = [(k, block) for k, block in numbered if k not in done]
-    first = IncrementalQR(size) if kept is None else kept.restore(size)
-    n_lanes = max(1, min(threads, len(left)))
-    lanes = [_Lane(k, problem, left[k::n_lanes], IncrementalQR(size) if k else first, kept) for k in range(n_lanes)]
-    if pool is None:
-        lanes[0].run(bar)
-    else:
-        list(pool.map(lambda lane: lane.run(bar), lanes))
-    return _merged(lanes).system()
-
-
-def _merged(lanes: list[_Lane]) -> IncrementalQR:
-    """Return the QR of all that the lanes have taken."""
-    total = lanes[0].qr
-    for lane in lanes[1:]:
-        total.merge(lane.qr.triangle, lane.qr.n_rows)
-    return total
-
-
-def _store(
-    problem: Problem,
-    matrix: FloatArray,
-    block_bytes: float,
-    pool: ThreadPoolExecutor | None,
-    bar: Progress,
-    kept: Checkpoint | None,
-) -> LinearSystem:
-    """Return the system of all rows in a matrix, which may be a file, with its triangle."""
-    qr, begin = IncrementalQR(problem.n_columns + 1), 0
-    for k, block in enumerate(problem.blocks(block_bytes)):
-        rows = matrix[begin : begin + block.n_rows]
-        begin += block.n_rows
-        if kept is not None and k in kept.done:
-            _count(problem, block, bar)
-        else:
-            problem.fill(block, rows, pool, bar)
-            if kept is not None:
-                kept.keep_rows(k, matrix)
-        qr.add(np.array(rows, order="F"))
-    system = qr.system()
-    system.A, system.y = matrix[:, :-1], matrix[:, -1]
-    return system
-
-
-def _count(problem: Problem, block: Block, bar: Progress) -> None:
-    """Count a block that was done before."""
-    bar(sum(len(problem.data[k]) for k in range(block.start, block.stop)))

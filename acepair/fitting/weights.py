@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 import warnings
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -36,8 +38,7 @@ def check_weights(weights: Weights | None, types: Iterable[str] = ()) -> dict[st
         for key, value in values.items():
             if key not in QUANTITIES:
                 raise ValueError(f"weights of {name!r} must be for E, F or V, got {key!r}")
-            if isinstance(value, str) or not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"weight {key} of {name!r} must be finite and not negative, got {value!r}")
+            check_weight(f"weight {key} of {name!r}", value)
         if str(name).lower() in checked:
             raise ValueError(f"weights of {name!r} must be given once; types are compared without case")
         checked[str(name).lower()] = dict.fromkeys(QUANTITIES, 1.0) | {k: float(v) for k, v in values.items()}
@@ -47,6 +48,14 @@ def check_weights(weights: Weights | None, types: Iterable[str] = ()) -> dict[st
         hint = f"; the nearest type is {known[near[0]]!r}" if near else ""
         warnings.warn(f"weights for {name!r} have no effect: no configuration has this type{hint}", stacklevel=3)
     return checked
+
+
+def check_weight(name: str, value: Any) -> float:
+    """Return a weight, or a factor on one, as a float; refuse what is negative or not finite."""
+    weight = float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else np.nan
+    if not (np.isfinite(weight) and weight >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return weight
 
 
 def weights_of(config_type: str, checked: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from native import HERE, SOURCE, compile_core
+from native import HERE, SOURCE, compile_core, short_name
 
 ISA = "avx2"
 CELLS = 2
@@ -26,7 +26,7 @@ def valgrind_version() -> str | None:
 
 
 def count_instructions(models: Iterable[str], folder: Path) -> dict[str, dict[str, int]]:
-    """Return instructions executed for energies and forces of 64 atoms: by model, by source file and in all."""
+    """Return instructions executed for energies and forces of 64 atoms: by model, in all and by function."""
     library = folder / "counted.so"
     compile_core([HERE / "counted_by_callgrind.cpp", SOURCE / "core" / "kernels.cpp"], ISA, library, "-shared", "-g")
     profile = folder / "profile"
@@ -43,26 +43,25 @@ def count_instructions(models: Iterable[str], folder: Path) -> dict[str, dict[st
         text = part.read_text()
         name = re.search(r"^desc: Trigger: Client Request: (.*)$", text, re.MULTILINE)
         if name is not None:
-            by_file = costs(text.splitlines(), library.name)
-            out[name[1]] = {"total": sum(by_file.values())} | dict(sorted(by_file.items()))
+            by_function = costs(text.splitlines(), library.name)
+            out[name[1]] = {"total": sum(by_function.values())} | dict(sorted(by_function.items()))
     return out
 
 
 def costs(lines: Iterable[str], library: str) -> Counter[str]:
-    """Return instructions of one object by source file, from the lines of a profile."""
-    by_file: Counter[str] = Counter()
-    counting, file, called = False, "", False
+    """Return instructions of one object by function of the kernels, what it calls left out, from a profile's lines."""
+    by_function: Counter[str] = Counter()
+    counting, function, called = False, "", False
     for line in lines:
         key, _, value = line.partition("=")
         if key == "ob":
             counting = value.endswith(library)
-        elif key in ("fl", "fi", "fe"):
-            path = Path(value)
-            file = path.name if SOURCE in path.parents else "elsewhere"
+        elif key == "fn":
+            function = short_name(value) if f"acepair::{ISA}::" in value else "elsewhere"
         elif key == "calls":
             called = True  # the next line has the cost of the function called
         elif line[:1].isdigit():
             if counting and not called:
-                by_file[file] += int(line.split()[1])
+                by_function[function] += int(line.split()[1])
             called = False
-    return by_file
+    return by_function

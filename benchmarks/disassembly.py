@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from native import HERE, SOURCE, compile_core
+from native import HERE, SOURCE, compile_core, short_name
 
 ISA = "avx512"
 CELLS = 1  # every instruction costs a trap, some µs
@@ -55,7 +55,8 @@ def loop_counts(folder: Path) -> dict[str, dict[str, int]]:
     for name, body in functions(disassemble(folder / "kernels.o")):
         counts = count_loops(body)
         if counts["loops"]:
-            out[short_name(name)] = counts
+            known = out.setdefault(short_name(name), dict.fromkeys(counts, 0))
+            out[short_name(name)] = {key: known[key] + counts[key] for key in counts}  # copies of a function add up
     return dict(sorted(out.items()))
 
 
@@ -68,16 +69,19 @@ def executed_counts(models: Iterable[str], folder: Path) -> dict[str, dict[str, 
     run = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr)
-    code = {one.address: one for _, body in functions(disassemble(library)) for one in body}
-    out = {}
+    code = {one.address: (name, one) for name, body in functions(disassemble(library)) for one in body}
+    out: dict[str, dict[str, int]] = {}
     for name in models:
         lines = [line.split() for line in (folder / f"{name}.steps").read_text().splitlines()]
-        steps = [(code[int(offset, 16)], int(times)) for offset, times in lines]
+        steps = [(*code[int(offset, 16)], int(times)) for offset, times in lines]
         out[name] = {
-            "total": sum(times for _, times in steps),
-            "vector": sum(times for one, times in steps if one.is_vector),
-            "stack": sum(times for one, times in steps if one.is_vector and one.is_on_stack),
+            "total": sum(times for _, _, times in steps),
+            "vector": sum(times for _, one, times in steps if one.is_vector),
+            "stack": sum(times for _, one, times in steps if one.is_vector and one.is_on_stack),
         }
+        for function, _, times in sorted(steps):
+            key = short_name(function) if f"acepair::{ISA}::" in function else "elsewhere"
+            out[name][key] = out[name].get(key, 0) + times
     return out
 
 
@@ -129,9 +133,3 @@ def innermost(body: list[Instruction]) -> list[tuple[int, int]]:
         for begin, end in loops
         if not any((b, e) != (begin, end) and begin <= b and e <= end for b, e in loops)
     ]
-
-
-def short_name(name: str) -> str:
-    """Return a function's name without namespaces, arguments and return type."""
-    name = re.sub(r"\(anonymous namespace\)::|acepair::\w+::|acepair::", "", name)
-    return re.sub(r"\(.*\)", "", name).removeprefix("void ").strip()

@@ -3,8 +3,8 @@
     python benchmarks/instruction_counts.py            # compare with results/instruction_counts.json
     python benchmarks/instruction_counts.py --update   # store what is counted
 
-AVX2: instructions executed for energies and forces of 64 atoms, by callgrind, and in which source file they are
-(simd.hpp: those of every stage). AVX-512, which valgrind does not know: instructions executed for 8 atoms, counted by
+AVX2: instructions executed for energies and forces of 64 atoms, by callgrind, in all and by function.
+AVX-512, which valgrind does not know: instructions executed for 8 atoms, counted by
 stepping through them where the CPU has AVX-512; and those in the innermost loops of every function, from the
 disassembly, which decide where it has not. The kernels are compiled here from the sources, with the build's flags;
 acepair must be built from the same sources, since its plans are used. Counts do not depend on what else runs.

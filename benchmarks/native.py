@@ -53,3 +53,9 @@ def load_library(source: str, isa: str, folder: Path) -> ctypes.CDLL:
     library = folder / f"{Path(source).stem}-{isa}.so"
     compile_core([HERE / source], isa, library, "-shared")
     return ctypes.CDLL(str(library))
+
+
+def short_name(name: str) -> str:
+    """Return a function's name without namespaces, arguments, return type and the compiler's additions."""
+    name = re.sub(r"\(anonymous namespace\)::|acepair::\w+::|acepair::", "", name)
+    return re.sub(r"\(.*\)| \[clone .*\]", "", name).removeprefix("void ").strip()

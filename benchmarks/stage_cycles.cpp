@@ -1,11 +1,11 @@
-// evaluate_block of core/evaluator.hpp with the clock read between its stages. It repeats that function's body, nothing else.
+// evaluate_block and embed of core/evaluator.hpp with the clock read between the stages. It repeats those bodies, nothing else.
 #include "clock.hpp"
 #include "core/kernels.cpp"
 #include "evaluate.hpp"
 
 namespace acepair::ACEPAIR_ISA {
 
-enum Stage { edges, embedding, sum_A, products, back, forces, n_stages };
+enum Stage { edges, placing, pairs, radial, angular, sum_A, products, back, forces, n_stages };
 
 /// Ticks of every stage; what reading the clock costs is taken off.
 struct StageClock {
@@ -31,17 +31,23 @@ void timed_block(const Plan &plan, const System &system, const CentreBlock &cent
         find_edges(plan, system, centres.centre[k], z_i, work.edges);
         clock.end(edges);
         first_out[k] = n_out;
-        pair_energy[k] = embed<LMAX>(plan, z_i, k, work, out, n_out);
+        place_edges(plan, z_i, k, work, out, n_out);
+        clock.end(placing);
+        embed_pairs(plan, z_i, k, out.edge_count + n_out, work, pair_energy[k]);
+        clock.end(pairs);
+        embed_radial(plan, z_i, k, out.edge_count + n_out, work);
+        clock.end(radial);
+        embed_angular<LMAX>(plan, k, work);
+        clock.end(angular);
         out.n_edge_blocks[k] = work.n_blocks[k];
         n_out += work.n_blocks[k];
-        clock.end(embedding);
         pool(plan, z_i, k, work);
         clock.end(sum_A);
     }
     clock.start();
     Vec energy = sums_over_lanes(pair_energy) + plan.E0[z_i];
     for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
-    energy += products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj);
+    products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
     store(out.site_energy, energy);
     for (int64_t a = 0; a < n_A; a += W) transpose(reinterpret_cast<double *>(work.node_adj + a), W, work.A_atoms + a, n_A);
     clock.end(products);

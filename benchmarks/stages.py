@@ -26,7 +26,7 @@ from structures import rattled_diamond
 from acepair import _kernels
 from acepair.evaluate import as_calculator
 
-STAGES = ("edges", "embedding", "A", "products", "backward", "forces")
+STAGES = ("find edges", "place", "pairs", "radial", "angular", "A", "products", "backward", "forces")
 SWEEPS = 200
 
 

@@ -48,6 +48,8 @@ class Plan:
         leaf_factor: _Int32,
         coefficients: _Float,
     ) -> None: ...
+    @property
+    def address(self) -> int: ...
 
 class RowPlan:
     def __init__(

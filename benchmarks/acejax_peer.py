@@ -1,16 +1,19 @@
 """Time ace-jax on one model and structure; prints one JSON line.
 
-    python acejax_peer.py MODEL.npz CELLS [--calculator]
+    python acejax_peer.py MODEL.npz CELLS [--calculator] [--rows]
 
 Runs in an environment of its own (`pip install ace-jax==0.4.1`). Same structures and model files as measure.py.
 `kernel`: µs per atom for energies and forces of ace-jax's C++ kernel, neighbour list given; `calculator`: of its ASE
-calculator, the list reused.
+calculator, the list reused; `rows`: of the compiled function that makes the rows of its fits' design matrices, batch
+of neighbours given; `rows_with_list`: of the same after `build_dataset`. ACEJAX_FFI_FLAGS in the environment chooses
+what the kernel is compiled with, ACEJAX_FFI_CACHE where it is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -21,7 +24,7 @@ import numpy as np  # noqa: E402
 from ace_jax import ACECalculator, load  # noqa: E402
 from ace_jax.eval import ffi, lean  # noqa: E402
 from ase.neighborlist import neighbor_list  # noqa: E402
-from structures import best, rattled_diamond  # noqa: E402
+from structures import best, moving_step, rattled_diamond  # noqa: E402
 
 
 class Graph(eqx.Module):
@@ -59,12 +62,36 @@ def time_kernel(model, atoms, rcut: float) -> tuple[float, float, float]:
     return seconds, float(energies[:n].sum()), float(count.mean())
 
 
+def design_rows(model, meta, atoms) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Return functions that make the rows of energy, forces and virial: batch given, and batch made each time."""
+    from ace_jax.fit.data import build_dataset, load_configs
+    from ace_jax.fit.inducing import GPConfig
+    from ace_jax.fit.rows import chunked_rows_fn
+
+    config = GPConfig(
+        r0=2.35, rcut=float(meta["rcut"]), n_B=meta["n_B"], n_pair=meta["n_pair"], NZ=len(meta["elements"]), C=1
+    )
+    configs = load_configs([atoms])
+    make_rows = chunked_rows_fn(model, config)
+
+    def batch():
+        dataset = build_dataset(configs, meta, np.zeros(config.NZ), 1, log=lambda _: None)
+        return jax.tree_util.tree_map(lambda values: values[0], dataset)
+
+    given = batch()
+    return (
+        lambda: jax.block_until_ready(make_rows(given)),
+        lambda: jax.block_until_ready(make_rows(batch())),
+    )
+
+
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("cells", type=int)
     parser.add_argument("--calculator", action="store_true")
+    parser.add_argument("--rows", action="store_true")
     args = parser.parse_args()
     model, meta, _ = load(args.model)
     atoms = rattled_diamond(args.cells, list(model.elements))
@@ -72,12 +99,11 @@ def main() -> None:
     out = {"atoms": len(atoms), "neighbors": neighbors, "energy": energy, "kernel": 1e6 * seconds / len(atoms)}
     if args.calculator:
         atoms.calc = ACECalculator(model, meta)
-
-        def step() -> None:
-            atoms.positions[0, 0] += 1e-5
-            atoms.get_forces()
-
-        out["calculator"] = 1e6 * best(step) / len(atoms)
+        out["calculator"] = 1e6 * best(moving_step(atoms)) / len(atoms)
+    if args.rows:
+        rows, rows_with_list = design_rows(model, meta, atoms)
+        out["rows"] = 1e6 * best(rows, repeat=3) / len(atoms)
+        out["rows_with_list"] = 1e6 * best(rows_with_list, repeat=3) / len(atoms)
     print(json.dumps(out))
 
 

@@ -1,6 +1,9 @@
 """pair_style acepair beside the bare kernel and beside LAMMPS's own styles, in one run.
 
     python benchmarks/lammps_speed.py [--repeats 7] [--million] [--output benchmarks/results/lammps.md]
+    python benchmarks/lammps_speed.py --peers [--repeats 3]
+
+--peers measures tersoff, sw and snap beside acepair only, and prints a line of JSON for run.py.
 
 Processes are pinned: one rank to CPU 0, two ranks to CPUs 0 and 1. Times are the best of several short runs, taken in
 turn; have nothing else running. `pair` and `loop` are what LAMMPS reports, per atom and step.
@@ -9,6 +12,7 @@ turn; have nothing else running. `pair` and `loop` are what LAMMPS reports, per 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -17,17 +21,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
 from ase.io import read
+from kernel import BareKernel
 
 from acepair import (
     ACEModel,
-    NeighborCache,
-    _kernels,
     ace1_model,
     ace_model,
     energy_forces_virial_basis,
@@ -35,16 +38,24 @@ from acepair import (
     save_model,
     set_linear_parameters,
 )
-from acepair.evaluate import make_engine_plan
 from acepair.lammps.headers import mpi_library, wheel_file
 from acepair.lammps.plugin import plugin_path
-from acepair.lowering import lower
 
 SILICON = Path(__file__).parents[1] / "examples" / "data" / "zuo_Si_train.xyz.gz"
 SKIN = 2.0  # Å, LAMMPS's default for metal units
 
 # lattice, Å, u, atoms a cell; the gas's atoms have no neighbours: only what is done once a step costs time
 LATTICES = {"Si": ("diamond", 5.45, 28.0855, 8), "Cu": ("fcc", 3.62, 63.546, 4), "gas": ("sc", 12.0, 28.0855, 1)}
+
+
+SILICON_ACE = "pair_style acepair\npair_coeff * * si.acepair Si\n"
+PEERS = (
+    "Si 8000, acepair",
+    "Si 8000, tersoff",
+    "Si 8000, sw",
+    "Cu 2048, acepair 299 functions",
+    "Cu 2048, snap (Zuo 2020)",
+)
 
 
 class Times(NamedTuple):
@@ -60,52 +71,59 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--million", action="store_true", help="up to a million atoms, which takes minutes")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--peers", action="store_true", help="acepair, tersoff, sw and snap, as JSON")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        lines = table(args.repeats, args.million)
-    text = "\n".join(lines) + "\n"
+        best = measure(args.repeats, PEERS if args.peers else None)
+        if args.million and not args.peers:
+            best["Si 1000000, acepair"] = lammps("Si", 50, SILICON_ACE, 2)
+    if args.peers:
+        print(json.dumps({name: times._asdict() for name, times in best.items()}))
+        return
+    text = "\n".join(report(best)) + "\n"
     print(text)
     if args.output:
         (Path(__file__).parents[1] / args.output).write_text(text)
 
 
-def table(repeats: int, million: bool) -> list[str]:
-    """Return the lines of the report."""
+def measure(repeats: int, wanted: tuple[str, ...] | None = None) -> dict[str, Times]:
+    """Return the best times of all cases, or of those wanted."""
     silicon = fit_silicon(ace_model(elements="Si", order=3, max_level=10, maxl=6, rcut=5.5, E0s={"Si": -4.7}))
     copper = ace1_model(elements="Cu", order=3, totaldegree=[20, 16, 12], rcut=6.5)
     set_linear_parameters(copper, 1e-3 * np.random.default_rng(0).normal(size=length_basis(copper)))
     save_model(silicon, "si.acepair")
     save_model(copper, "cu.acepair")
-    ace = "pair_style acepair\npair_coeff * * {}.acepair {}\n"
+    copper_ace = "pair_style acepair\npair_coeff * * cu.acepair Cu\n"
 
     cases: dict[str, Callable[[], Times]] = {
-        "Si 8000, acepair": lambda: lammps("Si", 10, ace.format("si", "Si"), 60, nve=True),
+        "Si 8000, acepair": lambda: lammps("Si", 10, SILICON_ACE, 60, nve=True),
         "Si 8000, tersoff": lambda: lammps("Si", 10, tersoff(), 60, nve=True),
+        "Si 8000, sw": lambda: lammps("Si", 10, stillinger_weber(), 60, nve=True),
         "Si 8000, bare kernel, same list": lambda: kernel(silicon, "Si", 10),
-        "Si 8000, acepair, 2 ranks": lambda: lammps("Si", 10, ace.format("si", "Si"), 60, nve=True, ranks=2),
-        "Cu 2048, acepair 299 functions": lambda: lammps("Cu", 8, ace.format("cu", "Cu"), 30),
+        "Si 8000, acepair, 2 ranks": lambda: lammps("Si", 10, SILICON_ACE, 60, nve=True, ranks=2),
+        "Cu 2048, acepair 299 functions": lambda: lammps("Cu", 8, copper_ace, 30),
         "Cu 2048, snap (Zuo 2020)": lambda: lammps("Cu", 8, snap(), 3),
-        "gas 1000, acepair": lambda: lammps("gas", 10, ace.format("si", "Si"), 1000),
-        "gas 1000, acepair/python cpu": lambda: lammps("gas", 10, python(ace.format("si", "Si")), 1000),
-        "Si 4096, acepair": lambda: lammps("Si", 8, ace.format("si", "Si"), 60),
-        "Si 64000, acepair": lambda: lammps("Si", 20, ace.format("si", "Si"), 5),
+        "gas 1000, acepair": lambda: lammps("gas", 10, SILICON_ACE, 1000),
+        "gas 1000, acepair/python cpu": lambda: lammps("gas", 10, python(SILICON_ACE), 1000),
+        "Si 4096, acepair": lambda: lammps("Si", 8, SILICON_ACE, 60),
+        "Si 64000, acepair": lambda: lammps("Si", 20, SILICON_ACE, 5),
     }
+    if wanted is not None:
+        cases = {name: cases[name] for name in wanted}
     best = dict.fromkeys(cases, Times(np.inf, np.inf))
     for _ in range(repeats):
-        for name, measure in cases.items():
-            new = measure()
+        for name, case in cases.items():
+            new = case()
             best[name] = Times(*map(min, best[name], new))
-    if million:
-        best["Si 1000000, acepair"] = lammps("Si", 50, ace.format("si", "Si"), 2)
-    return report(best)
+    return best
 
 
 def report(best: dict[str, Times]) -> list[str]:
     """Return the table of times, then the ratios that are asked for."""
     lines = ["| case | pair, µs/atom/step | loop, µs/atom/step |", "|---|---|---|"]
     lines += [f"| {name} | {times.pair:.3f} | {times.loop:.3f} |" for name, times in best.items()]
-    si, bare, tersoff = (best[f"Si 8000, {k}"] for k in ("acepair", "bare kernel, same list", "tersoff"))
+    si, bare, tersoff, sw = (best[f"Si 8000, {k}"] for k in ("acepair", "bare kernel, same list", "tersoff", "sw"))
     two = best["Si 8000, acepair, 2 ranks"]
     cu, snap = best["Cu 2048, acepair 299 functions"], best["Cu 2048, snap (Zuo 2020)"]
     native, hosted = best["gas 1000, acepair"], best["gas 1000, acepair/python cpu"]
@@ -113,7 +131,7 @@ def report(best: dict[str, Times]) -> list[str]:
     lines += [
         "",
         f"pair / bare kernel: {si.pair / bare.pair:.3f}; loop / bare kernel: {si.loop / bare.pair:.3f}",
-        f"acepair / tersoff, pair: {si.pair / tersoff.pair:.2f}",
+        f"acepair / tersoff, pair: {si.pair / tersoff.pair:.2f}; acepair / sw, pair: {si.pair / sw.pair:.2f}",
         f"snap / acepair, pair, Cu: {snap.pair / cu.pair:.1f}",
         f"2 ranks, loop: {si.loop / two.loop:.2f} times 1",
         f"acepair/python above acepair: {1000 * (hosted.pair - native.pair):.1f} µs per step of 1000 atoms",
@@ -165,20 +183,11 @@ def kernel(model: ACEModel, element: str, cells: int) -> Times:
     affinity = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {0})
     atoms = crystal(element, cells)
-    (plan,) = lower(model_potentials(model))
-    neighbors = NeighborCache(float(plan.rcut.max()), SKIN).update(
-        atoms.positions, atoms.cell[:], atoms.pbc, atoms.numbers
-    )
-    species = np.zeros(len(atoms), dtype=np.int32)
-    packed = neighbors.pack(atoms.positions, atoms.cell[:], species)
-    centres, offsets = neighbors.species_order(species, 1)
-    engine, memory = make_engine_plan(plan), _kernels.Memory()
-    energies, forces, virial = np.zeros(len(atoms)), np.zeros_like(packed), np.zeros(9)
-    lists: tuple[Any, ...] = (packed, neighbors.first, neighbors.neighbor, centres, offsets)
+    bare = BareKernel(model, atoms, skin=SKIN)
     best = np.inf
     for _ in range(10):
         start = time.perf_counter()
-        _kernels.evaluate(engine, memory, *lists, energies, forces, virial, None, None, 1)
+        bare()
         best = min(best, time.perf_counter() - start)
     os.sched_setaffinity(0, affinity)
     return Times(best * 1e6 / len(atoms), np.nan)
@@ -192,16 +201,14 @@ def crystal(element: str, cells: int) -> Atoms:
     return atoms
 
 
-def model_potentials(model: ACEModel) -> Any:
-    """Return what `lower` takes."""
-    from acepair.evaluate import as_calculator
-
-    return as_calculator(model)
-
-
 def tersoff() -> str:
     """LAMMPS's Tersoff potential of silicon."""
     return f"pair_style tersoff\npair_coeff * * {potential('Si.tersoff')} Si\n"
+
+
+def stillinger_weber() -> str:
+    """LAMMPS's Stillinger-Weber potential of silicon."""
+    return f"pair_style sw\npair_coeff * * {potential('Si.sw')} Si\n"
 
 
 def snap() -> str:

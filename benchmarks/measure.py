@@ -1,11 +1,11 @@
 """Time acepair on one model and structure; prints one JSON line.
 
-    python measure.py MODEL.npz CELLS [--threads N] [--calculator] [--rows]
+    python measure.py MODEL CELLS [--lattice diamond:5.43] [--threads N] [--dtype D] [--calculator] [--rows]
 
-MODEL.npz is a golden model of tests/data. `kernel`: µs per atom for energies and forces, positions and a list at the
-cutoff given, species order prebuilt. `calculator`: a step of MD through ACECalculator (skin 1 Å, the list reused).
-`rows`: `energy_forces_virial_basis`. `memory`: peak of the process up to the list (MB), and what energies and forces
-take beyond list and positions.
+MODEL is a name as models.py has it. `kernel`: µs per atom for energies and forces, positions and a list at the cutoff
+given, species order prebuilt. `calculator`: a step of MD through ACECalculator (skin 1 Å, the list reused). `rows`:
+`energy_forces_virial_basis`. `memory`: peak of the process up to the list (MB), and what energies and forces take
+beyond list and positions. `floor`: see floor.py, cycles per atom.
 """
 
 from __future__ import annotations
@@ -13,15 +13,63 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from structures import best, rattled_diamond
+from floor import floor_cycles, sizes
+from kernel import BareKernel, NotAvailable, make_calculator
+from models import read_model
+from structures import best, moving_step, rattled
 
-from acepair import _kernels
-from acepair.evaluate import Evaluator
-from acepair.io import read_acejax
-from acepair.models.stacked import StackedCalculator
-from acepair.structure import read_structure
+from acepair import _kernels, energy_forces_virial_basis, length_basis
+from acepair.evaluate import as_calculator
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("cells", type=int)
+    parser.add_argument("--lattice", default="diamond:5.43", metavar="NAME:A")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--dtype", default="float64")
+    parser.add_argument("--calculator", action="store_true")
+    parser.add_argument("--rows", action="store_true")
+    args = parser.parse_args()
+    try:
+        print(json.dumps(measure(args)))
+    except NotAvailable as reason:
+        print(json.dumps({"not available": str(reason)}))
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line asks for."""
+    model = read_model(args.model)
+    lattice, a = args.lattice.split(":")
+    atoms = rattled(lattice, float(a), args.cells, as_calculator(model).numbers.tolist())
+    calculator = make_calculator(model, threads=args.threads, dtype=args.dtype)
+    kernel = BareKernel(model, atoms, threads=args.threads, dtype=args.dtype)
+    search_peak, before = memory("VmHWM"), memory("VmRSS")
+    reset_peak()
+    microseconds = 1e6 / len(atoms)
+    out = {
+        "isa": _kernels.isa(),
+        "threads": args.threads,
+        "dtype": args.dtype,
+        "atoms": len(atoms),
+        "neighbors": kernel.neighbors.n_edges / len(atoms),
+        "functions": length_basis(model),
+        "kernel": microseconds * best(kernel),
+        "energy": float(kernel.energies.sum()),
+        "memory": {"peak": search_peak, "kernel": memory("VmHWM") - before},
+        "sizes": sizes(model),
+        "floor": floor_cycles(model, kernel.neighbors.n_edges / len(atoms)),
+    }
+    if args.calculator:
+        atoms.calc = calculator
+        out["calculator"] = microseconds * best(moving_step(atoms))
+    if args.rows:
+        out["rows"] = microseconds * best(lambda: energy_forces_virial_basis(atoms, model), repeat=3)
+    return out
 
 
 def memory(key: str) -> float:
@@ -33,70 +81,6 @@ def memory(key: str) -> float:
 def reset_peak() -> None:
     """Forget the peak so far (Linux, proc(5))."""
     Path("/proc/self/clear_refs").write_text("5")
-
-
-def main() -> None:
-    """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("cells", type=int)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--calculator", action="store_true")
-    parser.add_argument("--rows", action="store_true")
-    args = parser.parse_args()
-
-    model = read_acejax(args.model)
-    atoms = rattled_diamond(args.cells, model.numbers.tolist())
-    evaluator = Evaluator(model, threads=args.threads)
-    structure = read_structure(atoms, evaluator.table)
-    neighbors = evaluator.neighbors(structure)
-    out = {
-        "isa": _kernels.isa(),
-        "threads": args.threads,
-        "atoms": len(atoms),
-        "neighbors": neighbors.n_edges / len(atoms),
-    }
-
-    (plan,) = (plan for plan in evaluator.plans() if plan.has_edges)
-    packed = plan.pack(structure, neighbors, structure.species)
-    order, offsets = neighbors.species_order(structure.species, len(plan.E0))
-    search_peak, before = memory("VmHWM"), memory("VmRSS")
-    reset_peak()
-    energies, forces, virial = np.zeros(len(atoms)), np.zeros_like(packed), np.zeros(9)
-
-    def kernel() -> None:
-        for array in (energies, forces, virial):
-            array[:] = 0
-        _kernels.evaluate(
-            plan.engine, evaluator.memory, packed, neighbors.first, neighbors.neighbor, order, offsets,
-            energies, forces, virial, None, None, args.threads,
-        )  # fmt: skip
-
-    microseconds = 1e6 / len(atoms)
-    out["kernel"] = microseconds * best(kernel)
-    out["energy"] = float(energies.sum())
-    out["memory"] = {"peak": search_peak, "kernel": memory("VmHWM") - before}
-    if args.calculator:
-        out["calculator"] = microseconds * best(calculator_step(model, atoms, args.threads))
-    if args.rows:
-        from acepair import energy_forces_virial_basis
-
-        out["rows"] = microseconds * best(lambda: energy_forces_virial_basis(atoms, model), repeat=3)
-    print(json.dumps(out))
-
-
-def calculator_step(model: StackedCalculator, atoms, threads: int):
-    """Return a function that moves an atom a little and asks for forces, as MD does."""
-    from acepair import ACECalculator
-
-    atoms = atoms.copy()
-    atoms.calc = ACECalculator(model, threads=threads)
-
-    def step() -> None:
-        atoms.positions[0, 0] += 1e-5
-        atoms.get_forces()
-
-    return step
 
 
 if __name__ == "__main__":

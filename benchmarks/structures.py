@@ -1,20 +1,25 @@
-"""The structures every benchmark uses, and how they are timed."""
+"""The structures every benchmark and every peer uses, and how calls are timed. Needs NumPy and ASE only."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
 
-def rattled_diamond(cells: int, numbers: list[int]) -> Atoms:
-    """Return a cells³ diamond supercell (8 atoms a cell, a = 5.43 Å) rattled by 0.1 Å, species drawn at random."""
-    atoms = bulk("Si", "diamond", a=5.43, cubic=True) * (cells, cells, cells)
-    atoms.rattle(0.1, seed=1)
-    atoms.numbers = np.random.default_rng(0).choice(numbers, len(atoms))
+def rattled_diamond(cells: int | Sequence[int], numbers: Sequence[int], *, a: float = 5.43, seed: int = 1) -> Atoms:
+    """Return a diamond supercell (8 atoms a cell, cells³ or as given) rattled by 0.1 Å, species drawn at random."""
+    return rattled("diamond", a, cells, numbers, seed=seed)
+
+
+def rattled(lattice: str, a: float, cells: int | Sequence[int], numbers: Sequence[int], *, seed: int = 1) -> Atoms:
+    """Return a supercell of a cubic lattice, rattled by 0.1 Å, species drawn at random."""
+    atoms = bulk("Si", lattice, a=a, cubic=True) * ((cells,) * 3 if isinstance(cells, int) else tuple(cells))
+    atoms.rattle(0.1, seed=seed)
+    atoms.numbers = np.random.default_rng(seed - 1).choice(numbers, len(atoms))
     return atoms
 
 
@@ -27,3 +32,13 @@ def best(call: Callable[[], object], *, repeat: int = 10, at_least: float = 0.5)
         call()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def moving_step(atoms: Atoms) -> Callable[[], object]:
+    """Return a function that moves an atom a little and asks its calculator for forces, as MD does."""
+
+    def step() -> None:
+        atoms.positions[0, 0] += 1e-5
+        atoms.get_forces()
+
+    return step

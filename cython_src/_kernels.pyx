@@ -2,7 +2,7 @@
 
 import os
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libcpp cimport bool as cbool
 from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
@@ -281,6 +281,11 @@ cdef class Plan:
         self.c.dag.group_first = pointer_i(group_first)
         self.c.dag.leaf_factor = pointer_i(leaf_factor)
         self.c.dag.coefficients = pointer(coefficients)
+
+    @property
+    def address(self):
+        """Address of the C++ struct, for benchmarks that call the core without this module."""
+        return <uintptr_t>&self.c
 
 
 cdef class RowPlan:

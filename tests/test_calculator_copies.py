@@ -55,7 +55,7 @@ def test_model_file(tmp_path, as_path):
     ("arguments", "error", "message"),
     [
         ({"device": "tpu"}, NotImplementedError, "device must be 'cpu' or 'cuda', got 'tpu'"),
-        ({"dtype": "float16"}, NotImplementedError, "dtype must be one of 'float64', 'float32', got 'float16'"),
+        ({"dtype": "float16"}, NotImplementedError, "dtype must be 'float64' or 'float32', got 'float16'"),
         ({"skin": -1}, ValueError, "skin must be finite and not negative (Å), got -1"),
         ({"skin": np.nan}, ValueError, "skin must be finite and not negative (Å), got nan"),
         ({"threads": 0}, ValueError, "threads must be at least 1, got 0"),

@@ -1,0 +1,63 @@
+"""The kernels alone: positions packed, neighbour list and order of species given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from acepair import ACECalculator, _kernels
+from acepair.evaluate import Evaluator
+from acepair.structure import read_structure
+
+
+class NotAvailable(Exception):
+    """What was to be measured does not exist in this version or on this machine."""
+
+
+def options_for(dtype: str) -> dict[str, Any]:
+    """Return the keyword of evaluators and calculators for a dtype; none for float64, which all versions have."""
+    return {} if dtype == "float64" else {"dtype": dtype}
+
+
+def make_calculator(model: Any, *, threads: int = 1, dtype: str = "float64") -> ACECalculator:
+    """Return a calculator; NotAvailable for a dtype this version does not have."""
+    try:
+        return ACECalculator(model, threads=threads, **options_for(dtype))
+    except (TypeError, NotImplementedError) as error:
+        raise NotAvailable(str(error)) from error
+
+
+class BareKernel:
+    """Energies, forces and virial of one structure by the kernels, nothing else done when called.
+
+    Attributes
+    ----------
+    plan : _kernels.Plan
+    packed, neighbors, centres, offsets
+        What the kernels read: positions and species, list, atoms in the order of species.
+    energies : (n_atoms,) eV
+    forces : (n_atoms + n_images, 4) eV/Å
+    """
+
+    def __init__(
+        self, model: Any, atoms: Atoms, *, threads: int = 1, dtype: str = "float64", skin: float = 0.0
+    ) -> None:
+        evaluator = Evaluator(model, threads=threads, skin=skin, **options_for(dtype))
+        structure = read_structure(atoms, evaluator.table)
+        self.neighbors = evaluator.neighbors(structure)
+        (plan,) = (plan for plan in evaluator.plans() if plan.has_edges)
+        self.plan, self.threads, self.memory = plan.engine, threads, evaluator.memory
+        self.packed = plan.pack(structure, self.neighbors, structure.species)
+        self.centres, self.offsets = self.neighbors.species_order(structure.species, len(plan.E0))
+        self.energies, self.forces, self.virial = np.zeros(len(atoms)), np.zeros_like(self.packed), np.zeros(9)
+
+    def __call__(self) -> None:
+        """Evaluate once."""
+        for array in (self.energies, self.forces, self.virial):
+            array[:] = 0
+        _kernels.evaluate(
+            self.plan, self.memory, self.packed, self.neighbors.first, self.neighbors.neighbor, self.centres,
+            self.offsets, self.energies, self.forces, self.virial, None, None, self.threads,
+        )  # fmt: skip

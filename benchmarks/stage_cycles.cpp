@@ -1,0 +1,107 @@
+// evaluate_block and embed of core/evaluator.hpp with the clock read between the stages. It repeats those bodies, nothing else.
+#include "clock.hpp"
+#include "core/kernels.cpp"
+#include "evaluate.hpp"
+
+namespace acepair::ACEPAIR_ISA {
+
+enum Stage { edges, placing, pairs, radial, angular, sum_A, products, back, forces, n_stages };
+
+/// Ticks of every stage; what reading the clock costs is taken off.
+struct StageClock {
+    uint64_t ticks[n_stages] = {}, last = 0, cost = 0;
+
+    void start() { last = time_stamp(); }
+    void end(Stage stage) {
+        const uint64_t now = time_stamp();
+        ticks[stage] += now - last > cost ? now - last - cost : 0;
+        last = time_stamp();
+    }
+};
+
+template <int LMAX>
+void timed_block(const Plan &plan, const System &system, const CentreBlock &centres, Workspace &work, BlockResult &out, StageClock &clock) {
+    const int z_i = centres.species;
+    const int64_t n_A = round_up(plan.n_A, W);
+    Vec pair_energy[W];
+    int64_t first_out[W], n_out = 0;
+    for (int k = 0; k < W; ++k) pair_energy[k] = broadcast(0), work.n_blocks[k] = 0, out.n_edge_blocks[k] = 0;
+    for (int k = 0; k < centres.count; ++k) {
+        clock.start();
+        find_edges(plan, system, centres.centre[k], z_i, work.edges);
+        clock.end(edges);
+        first_out[k] = n_out;
+        place_edges(plan, z_i, k, work, out, n_out);
+        clock.end(placing);
+        embed_pairs(plan, z_i, k, out.edge_count + n_out, work, pair_energy[k]);
+        clock.end(pairs);
+        embed_radial(plan, z_i, k, out.edge_count + n_out, work);
+        clock.end(radial);
+        embed_angular<LMAX>(plan, k, work);
+        clock.end(angular);
+        out.n_edge_blocks[k] = work.n_blocks[k];
+        n_out += work.n_blocks[k];
+        pool(plan, z_i, k, work);
+        clock.end(sum_A);
+    }
+    clock.start();
+    Vec energy = sums_over_lanes(pair_energy) + plan.E0[z_i];
+    for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
+    products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
+    store(out.site_energy, energy);
+    for (int64_t a = 0; a < n_A; a += W) transpose(reinterpret_cast<double *>(work.node_adj + a), W, work.A_atoms + a, n_A);
+    clock.end(products);
+    Vec virial[9];
+    for (Vec &v : virial) v = broadcast(0);
+    for (int k = 0; k < centres.count; ++k) backward<LMAX>(plan, z_i, k, work, out, first_out[k], virial);
+    for (int c = 0; c < 9; ++c) out.virial[c] = sum(virial[c]);
+    clock.end(back);
+}
+
+void timed_sweep(const Plan &plan, const System &system, const std::vector<CentreBlock> &blocks, Workspace &work, BlockResult &out,
+                 double *total, double *energies, StageClock &clock) {
+    for (const CentreBlock &block : blocks) {
+#define ACEPAIR_TIMED(LMAX) timed_block<LMAX>(plan, system, block, work, out, clock)
+        ACEPAIR_FOR_L(plan.lmax, ACEPAIR_TIMED)
+#undef ACEPAIR_TIMED
+        clock.start();
+        add_forces(block, out, total);
+        for (int k = 0; k < block.count; ++k) energies[block.centre[k]] += out.site_energy[k];
+        clock.end(forces);
+    }
+}
+
+}  // namespace acepair::ACEPAIR_ISA
+
+using namespace acepair;
+using namespace acepair::ACEPAIR_ISA;
+
+/// ticks[n_stages]: of the fastest of n_sweeps sweeps over all centres. energies (n_atoms,), forces (n_atoms + n_images, 4) are added to.
+extern "C" __attribute__((visibility("default"))) void stage_ticks(const Plan *plan, const double *xyzs, const int64_t *first,
+                                                                   const int32_t *neighbor, const int32_t *centres,
+                                                                   const int64_t *species_first, int n_sweeps, double *energies,
+                                                                   double *total, double *ticks) {
+    const System system{xyzs, first, neighbor};
+    Memory memory;
+    make_centre_blocks(centres, species_first, plan->n_species, W, memory.blocks);
+    int64_t longest_block, longest;
+    list_extent(system, memory.blocks, longest_block, longest);
+    Slots slots(memory, 1, W, longest_block / W + W * plan->n_species, false);
+    Workspace work(*plan, longest, memory.workspace.reserve(workspace_bytes(*plan, longest)));
+    uint64_t cost = ~0ull;
+    for (int k = 0; k < 1000; ++k) {
+        const uint64_t start = time_stamp(), end = time_stamp();
+        cost = std::min(cost, end - start);
+    }
+    double best = 1e300;
+    for (int sweep = 0; sweep < n_sweeps; ++sweep) {
+        StageClock clock;
+        clock.cost = cost;
+        timed_sweep(*plan, system, memory.blocks, work, slots[0], total, energies, clock);
+        double sum = 0;
+        for (uint64_t t : clock.ticks) sum += double(t);
+        if (sum >= best) continue;
+        best = sum;
+        for (int s = 0; s < n_stages; ++s) ticks[s] = double(clock.ticks[s]);
+    }
+}

@@ -82,6 +82,7 @@ def evaluate(
     site_virials: _Float | None,
     edge_gradients: _Float | None,
     n_threads: int,
+    single: bool = False,
 ) -> tuple[int, int]: ...
 def basis_rows(
     plan: Plan,

@@ -208,10 +208,11 @@ def _make_engine_rows(rows: RowPlan) -> _kernels.RowPlan:
 def basis_of_parts(atoms: Any, evaluator: Evaluator) -> Iterator[EnergyForcesVirialBasis]:
     """Iterate over what `energy_forces_virial_basis` returns, one component with linear parameters after the other."""
     structure = read_structure(atoms, evaluator.table)
-    neighbors, n = evaluator.neighbors(structure), len(structure.positions)
+    system = _System(evaluator, structure, evaluator.neighbors(structure), evaluator.threads)
+    n = len(structure.positions)
     for part in _linear_potentials(evaluator):
         rows = _Rows.of(part, evaluator)
         basis = np.zeros((n, rows.n_functions))
         forces, virial = np.zeros((n, 3, rows.n_columns)), np.zeros((9, rows.n_columns))
-        rows.compute(evaluator, structure, neighbors, site_basis=basis, forces=forces, virial=virial)
+        rows.compute(system, site_basis=basis, forces=forces, virial=virial)
         yield EnergyForcesVirialBasis(rows.energy(structure, basis), forces, virial.reshape(3, 3, -1))

@@ -53,8 +53,8 @@ class ACECalculator(Calculator):  # type: ignore[misc]
     device : {"cpu", "cuda"}
         "cuda" runs on the current CUDA device, see docs/gpu.md.
     dtype : {"float64", "float32"}
-        float32 is faster (benchmarks/results) and gives forces to about 3e-6 of the largest: edges and products of an atom are in single
-        precision, positions, distances and sums over atoms in double.
+        float32 is faster and gives forces to about 3e-6 of the largest: edges and products are in single precision,
+        positions, distances and sums over atoms in double.
 
     Attributes
     ----------

@@ -69,9 +69,7 @@ class Evaluator:
     Not to be used by two threads at the same time: the workspaces belong to one call.
     """
 
-    def __init__(
-        self, model: Model, *, skin: float = 0.0, threads: int | None = None, dtype: str = "float64"
-    ) -> None:
+    def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None, dtype: str = "float64") -> None:
         self.calculator = as_calculator(model)
         self.threads = thread_count(threads)
         self._single = {"float64": False, "float32": True}[dtype]

@@ -115,10 +115,11 @@ def _compile(folder: Path, source: Path, lammps: Lammps, mpi_include: Path | Non
         objects[folder / f"{name}.o"] = [*style, str(plugin / name)]
     objects[folder / "dispatch.o"] = [str(core / "dispatch.cpp")]
     for isa, flag in _ISAS.get(platform.machine(), {"baseline": "-O3"}).items():
-        kernels, single = [*_KERNELS, flag, f"-DACEPAIR_ISA={isa}"], f"-DACEPAIR_ISA={isa}_single"
+        kernels = [*_KERNELS, flag, f"-DACEPAIR_ISA={isa}"]
+        single = [*_KERNELS, flag, f"-DACEPAIR_ISA={isa}_single", "-DACEPAIR_REAL=float"]
         objects[folder / f"{isa}.o"] = [*kernels, str(core / "kernels.cpp")]
         objects[folder / f"{isa}_rows.o"] = [*kernels, str(core / "row_kernels.cpp")]
-        objects[folder / f"{isa}_single.o"] = [*_KERNELS, flag, single, "-DACEPAIR_REAL=float", str(core / "kernels.cpp")]
+        objects[folder / f"{isa}_single.o"] = [*single, str(core / "kernels.cpp")]
     compiler = _compiler()
     commands = [[*compiler, *_COMMON, *arguments, "-c", "-o", str(path)] for path, arguments in objects.items()]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

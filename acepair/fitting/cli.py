@@ -64,8 +64,8 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 def _eval(arguments: argparse.Namespace) -> int:
     from ..io import load_model
-    from .dataset import read_dataset
     from .errors import error_table
+    from .reading import read_dataset
 
     keys = {f"{label}_key": getattr(arguments, f"{label}_key") for label in ("energy", "forces", "virial", "stress")}
     model = load_model(arguments.model)

@@ -13,8 +13,9 @@ import numpy as np
 from .._types import FloatArray
 from ..evaluate import Evaluator, Model, default_threads
 from ..models.stacked import StackedCalculator
-from .dataset import Configuration, Dataset, as_dataset
+from .dataset import Configuration, Dataset
 from .problem import VOIGT_I, VOIGT_J
+from .reading import as_dataset
 from .weights import QUANTITIES
 
 SET = "set"  #: name of all configurations together; a type of this name is called "set (type)"

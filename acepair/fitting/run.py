@@ -16,10 +16,11 @@ from ..models.base import Potential
 from ..models.convert import as_calculator
 from ..models.model import ACEModel
 from .blas import limited_blas
-from .dataset import Dataset, as_dataset
+from .dataset import Dataset
 from .errors import error_table
 from .priors import Prior, algebraic_smoothness_prior, prior_diagonal
 from .problem import Problem, check_structures
+from .reading import as_dataset
 from .rebuild import as_stack, copy_model, with_parameters
 from .references import EnergiesFrom, References, one_body_energies
 from .restraint import restraint_dimers

@@ -82,7 +82,7 @@ class RunFile:
         """Read the data, fit, write the model and the report."""
         import acepair
 
-        from .dataset import read_dataset
+        from .reading import read_dataset
         from .run import fit
 
         model = dict(self._section("model"))

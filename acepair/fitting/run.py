@@ -23,8 +23,9 @@ from .problem import Problem, check_structures
 from .reading import as_dataset
 from .rebuild import as_stack, copy_model, with_parameters
 from .references import EnergiesFrom, References, one_body_energies
+from .remarks import described, remarks
 from .restraint import restraint_dimers
-from .result import FitResult, notes_of
+from .result import FitResult
 from .solver import Solution, Solver
 from .solver_names import make_solver
 from .streaming import DEFAULT_MEMORY, Store, assemble
@@ -72,7 +73,7 @@ def fit(
         compositions, ZBL and `v_ref` subtracted first; the model's unless given.
     v_ref : ASE calculator or sequence of them
         Their energies, forces and virials are subtracted from the labels, as are the model's one-body energies and ZBL,
-        and they join the fitted potential.
+        and they join the fitted potential `result.model`, but no file: they are to be added where it is used.
     repulsion_restraint : bool or float
         Add rows that make close pairs of atoms repel each other; a number is their weight.
     store, memory, threads, progress, folder, scheduler
@@ -131,7 +132,8 @@ def fit(
         details=solution.details,
         timing=clock.times,
         posterior=solution.posterior,
-        notes=notes_of(dataset, test_set),
+        notes=remarks(problem, dataset, test_set, tables[0], E0s),
+        v_ref=described(others),
     )
 
 

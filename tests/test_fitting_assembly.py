@@ -167,7 +167,8 @@ def test_fewer_blocks_in_memory_than_needed():
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("500MB", 5e8), ("2 GB", 2e9), ("1.5gib", 1.5e9), (1e6, 1e6), (1e16, 1e16), (".5kB", 500)]
+    ("text", "value"),
+    [("500MB", 5e8), ("2 GB", 2e9), ("1.5gib", 1.5 * 2**30), ("2k", 2000), (1e6, 1e6), (1e16, 1e16), (".5kB", 500)],
 )
 def test_memory_as_text(text, value):
     assert parse_memory(text) == value

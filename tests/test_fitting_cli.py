@@ -104,7 +104,23 @@ def test_template_is_a_run_file_with_every_key(capsys):
         ({**RUN, "data": 3}, "section 'data' must be a mapping, got 3"),
         ([1, 2], "must hold sections"),
         (changed("output", model="a.npz"), "must end in .acepair"),
-        (changed("data", train="missing.xyz"), "missing.xyz"),
+        (changed("data", train="missing.xyz"), "there is no file"),
+        (changed("data", train=None), "section 'data' must have a key 'train'"),
+        (changed("data", train=5), "train of section 'data' must be a path, got 5"),
+        (changed("data", weight_key="w8"), "weight_key 'w8' is in no configuration"),
+        (changed("fit", folder=""), "folder of section 'fit' must be a path, got ''"),
+        (changed("fit", solver_options=5), "solver_options of section 'fit' must be a mapping, got 5"),
+        (changed("fit", solver_options={"alpha": "1"}), "option alpha of solver 'ridge' must be a number, got '1'"),
+        (changed("fit", prior_options={"p": "4"}), "p of prior_options must be a number, got '4'"),
+        (changed("fit", E0s=5), "E0s must be a mapping of elements to values, got 5"),
+        (changed("fit", E0s=[1, 2]), "E0s must be a mapping of elements to values, got [1, 2]"),
+        (changed("fit", E0s={"Ti": None, "Al": 1.0}), "E0 of Ti must be finite (eV), got None"),
+        (changed("fit", threads="2"), "threads must be an integer, got '2'"),
+        (changed("fit", memory="1.2.3GB"), "memory must be bytes, or text like '500MB', got '1.2.3GB'"),
+        (changed("model", Eref=[-1, -2]), "E0 must be a mapping of elements to values, got [-1, -2]"),
+        (changed("model", totaldegree="5"), "totaldegree must be a number, or one per order, got '5'"),
+        (changed("weights", default={"E": None}), "weight E of 'default' must be finite and not negative, got None"),
+        (changed("output", model=None), "section 'output' must have a key 'model'"),
         (changed("data", energy_key="enrgy"), "the keys there are:"),
     ],
 )
@@ -133,6 +149,38 @@ def test_report_without_matplotlib_is_refused_before_the_fit(tmp_path, capsys, m
     path.write_text(yaml.safe_dump(changed("output", report="a.html")))
     assert main(["fit", str(path)]) == 1
     assert "a report needs matplotlib" in capsys.readouterr().err
+
+
+def test_keys_that_are_null_are_as_good_as_not_there(tmp_path):
+    text = yaml.safe_dump(changed("output", report=None)) + "\n"
+    (tmp_path / "fit.yaml").write_text(text.replace("fit:\n", "fit:\n  memory: null\n  folder: null\n"))
+    assert main(["fit", str(tmp_path / "fit.yaml")]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["TiAl.acepair", "fit.yaml"]
+
+
+def test_yaml_that_is_not_as_it_looks(tmp_path):
+    """PyYAML takes 1e-9 for text, and the last of equal keys."""
+    text = yaml.safe_dump(changed("fit", solver="tsvd", solver_options={"rtol": 3.0}))
+    path = tmp_path / "fit.yaml"
+    for number in ("1e-9", "1E-9", "1.e-9", "1.0e-9", ".1e-8"):
+        path.write_text(text.replace("3.0", number))
+        assert read_runfile(path)._solver().rtol == pytest.approx(1e-9)
+    for twice in (text + "fit: {solver: qr}\n", text.replace("solver: tsvd", "solver: tsvd\n  solver: qr")):
+        path.write_text(twice)
+        with pytest.raises(ValueError, match=r"key '(fit|solver)' is given twice"):
+            read_runfile(path)
+
+
+def test_files_that_cannot_be_read(tmp_path, capsys):
+    result().save(tmp_path / "a.acepair")
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4\n")
+    (tmp_path / "a.db").write_bytes(b"junk" * 50)
+    for name in ("a.pdf", "a.db"):
+        assert main(["eval", str(tmp_path / "a.acepair"), str(tmp_path / name)]) == 1
+        assert f"{name} must be a file of structures that ASE can read" in capsys.readouterr().err
+    for file in (tmp_path, tmp_path / "none.yaml"):
+        assert main(["fit", str(file)]) == 1
+        assert f"there is no file {file}" in capsys.readouterr().err
 
 
 def test_traceback_on_request(tmp_path, capsys):

@@ -380,6 +380,50 @@ def frames(n=16):
     return made
 
 
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"solver": BLR}, r"solver must be an instance, BLR\(\.\.\.\), got the class BLR"),
+        ({"solver": None}, "solver must be a name, a Solver or an estimator, got None"),
+        ({"v_ref": LennardJones}, "v_ref must be ASE calculators, got the class LennardJones"),
+        ({"v_ref": "zbl"}, "v_ref must be ASE calculators, got str"),
+        ({"v_ref": "model"}, "got ACEModel; of a potential ACECalculator makes one"),
+        ({"weights": [1, 2]}, "weights must be a mapping of configuration types"),
+        ({"threads": "2"}, "threads must be an integer, got '2'"),
+        ({"E0s": True}, "E0s must be a mapping of elements to values, got True"),
+        ({"repulsion_restraint": "yes"}, "repulsion_restraint must be True, False or a number, got 'yes'"),
+    ],
+)
+def test_options_of_another_type(model, options, what):
+    if options.get("v_ref") == "model":
+        options = {"v_ref": model}
+    with pytest.raises(TypeError, match=what):
+        fit(model, frames(2), **options)
+
+
+def test_values_that_are_refused(model):
+    data = read_dataset(frames(2))
+    for options, what in (
+        ({"prior": "algebriac"}, "prior must be one of algebraic, exponential, gaussian, none, got 'algebriac'"),
+        ({"folder": ""}, "folder must be a path, got ''"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            fit(model, data, **options)
+    with pytest.raises(MemoryError, match=r"at least \d+\.\d MB for .*, got 0.001 MB"):
+        fit(model, data, memory="1kB", threads=1)
+    far = Atoms("Si2", positions=[[0, 0, 0], [20, 0, 0]], info={"energy": 1.0})
+    with pytest.raises(ValueError, match="are there atoms closer to each other than the cutoff"):
+        fit(model, far, threads=1)
+
+
+def test_priors_by_name(model):
+    data = read_dataset(frames(4))
+    expected = fit(model, data, prior=algebraic_smoothness_prior, v_ref=None, threads=1)
+    assert_allclose(fit(model, data, prior="Algebraic", threads=1).theta, expected.theta)
+    assert_allclose(fit(model, data, prior="none", threads=1).theta, fit(model, data, prior=None, threads=1).theta)
+
+
 def test_factors_of_configurations_and_atoms(model):
     """A factor is as good as the same factor on the weight."""
     plain = frames()

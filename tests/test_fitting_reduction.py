@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -119,6 +121,42 @@ def test_interrupted_assembly_goes_on(tmp_path, monkeypatch, store, threads):
     assert 0 < before < n_parts - 1
     assert len(filled) == before  # the second time nothing was left
     assert len(list(tmp_path.iterdir())) == (2 if store == "qr" else 3)
+
+
+@pytest.mark.parametrize("store", ["qr", "disk"])
+def test_another_fit_in_the_folder_of_an_interrupted_one(tmp_path, monkeypatch, store):
+    small_parts(monkeypatch)
+    other = {"default": {"E": 7.0}}
+    for weights, after in ((WEIGHTS, 3), (other, 0)):
+        with monkeypatch.context() as patch:
+            interrupt(patch, after)
+            with pytest.raises(Interruption):
+                fit(model(), data(), weights=weights, store=store, folder=tmp_path, threads=1)
+    found = fit(model(), data(), weights=WEIGHTS, store=store, folder=tmp_path, threads=1)
+    fresh = fit(model(), data(), weights=WEIGHTS, threads=1)
+    assert_identical(found.system, fresh.system)
+    assert_array_equal(found.theta, fresh.theta)
+
+
+def test_keyboard_interrupt_ends_all_threads_within_a_block(monkeypatch):
+    small_parts(monkeypatch)
+    real, filled = ProblemClass.fill, []
+
+    def fill(self, block, *args):
+        filled.append(block)
+        if len(filled) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        real(self, block, *args)
+
+    many = data() + data() + data() + data()
+    monkeypatch.setattr(ProblemClass, "fill", fill)
+    with pytest.raises(KeyboardInterrupt):
+        assemble(Problem(model(), many, WEIGHTS), threads=2)
+    assert len(filled) <= 6
+    n = len(filled)
+    time.sleep(0.2)
+    assert len(filled) == n
 
 
 @pytest.mark.parametrize("at", ["_write", "_replace"])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._types import FloatArray
-from ..evaluate import Evaluator, Model, default_threads
+from ..batch import evaluate_batch
+from ..evaluate import Evaluator, Model, thread_count
 from ..models.stacked import StackedCalculator
 from .dataset import Configuration, Dataset
 from .problem import VOIGT_I, VOIGT_J
@@ -132,46 +131,60 @@ def error_table(model: Model, data: Any, *, threads: int | None = None) -> Error
         If a configuration cannot be evaluated; it is named.
     """
     dataset = as_dataset(data)
-    threads = default_threads() if threads is None else threads
-    evaluator = Evaluator(model)
-    evaluator.plans()  # lowered once, before all threads do
+    threads = thread_count(threads)
+    evaluator = Evaluator(model, threads=threads)
     calculator = evaluator.calculator
     if isinstance(calculator, StackedCalculator) and calculator.ase_calculators:
-        threads = 1  # most ASE calculators are not made for threads
-    comparisons = list(_compare_all(calculator, dataset, threads))
+        comparisons = [_one(evaluator, c) for c in dataset]  # only what is asked of them: some have no stress
+    else:
+        comparisons = _many(evaluator, dataset)
     return ErrorTable(dataset, comparisons)
 
 
-def _compare_all(model: Model, data: Dataset, threads: int) -> Iterator[dict[str, Comparison]]:
-    local = threading.local()
+def _many(evaluator: Evaluator, data: Dataset) -> list[dict[str, Comparison]]:
+    comparisons: list[dict[str, Comparison]] = [{} for _ in data]
+    for gradients in (False, True):
+        chosen = [k for k, c in enumerate(data) if _is_labelled(c) and _needs_gradients(c) == gradients]
+        atoms = (data[k].atoms for k in chosen)
+        try:
+            found = evaluate_batch(atoms, evaluator.calculator, gradients=gradients, threads=evaluator.threads)
+        except ValueError:
+            for k in chosen:
+                _one(evaluator, data[k])  # raises the error with the name of the configuration
+            raise
+        for n, k in enumerate(chosen):
+            rest = (found.forces[n], found.virials[n]) if gradients else (None, None)
+            comparisons[k] = _compare(data[k], float(found.energies[n]), *rest)
+    return comparisons
 
-    def one(c: Configuration) -> dict[str, Comparison]:
-        if not hasattr(local, "evaluator"):
-            local.evaluator = Evaluator(model, threads=1)
-        return _compare(local.evaluator, c)
 
-    if threads == 1:
-        yield from map(one, data)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(one, data)
+def _is_labelled(c: Configuration) -> bool:
+    return c.energy is not None or _needs_gradients(c)
 
 
-def _compare(evaluator: Evaluator, c: Configuration) -> dict[str, Comparison]:
-    if c.energy is None and c.forces is None and c.virial is None:
+def _needs_gradients(c: Configuration) -> bool:
+    return c.forces is not None or c.virial is not None
+
+
+def _one(evaluator: Evaluator, c: Configuration) -> dict[str, Comparison]:
+    if not _is_labelled(c):
         return {}
     try:
-        found = evaluator.evaluate(
-            c.atoms, gradients=c.forces is not None or c.virial is not None, virial=c.virial is not None
-        )
+        found = evaluator.evaluate(c.atoms, gradients=_needs_gradients(c), virial=c.virial is not None)
     except ValueError as error:
         raise ValueError(f"{c.name}: {error}") from error
+    return _compare(c, found.energy, found.forces, found.virial)
+
+
+def _compare(
+    c: Configuration, energy: float, forces: FloatArray | None, virial: FloatArray | None
+) -> dict[str, Comparison]:
     n, out = max(len(c), 1), {}
     if c.energy is not None:
-        out["E"] = Comparison(np.array([c.energy / n]), np.array([found.energy / n]))
-    if c.forces is not None and found.forces is not None:
+        out["E"] = Comparison(np.array([c.energy / n]), np.array([energy / n]))
+    if c.forces is not None and forces is not None:
         kept = slice(None) if c.atom_factors is None else c.atom_factors > 0
-        out["F"] = Comparison(c.forces[kept].ravel(), found.forces[kept].ravel())
-    if c.virial is not None and found.virial is not None:
-        out["V"] = Comparison(c.virial[VOIGT_I, VOIGT_J] / n, found.virial[VOIGT_I, VOIGT_J] / n)
+        out["F"] = Comparison(c.forces[kept].ravel(), forces[kept].ravel())
+    if c.virial is not None and virial is not None:
+        out["V"] = Comparison(c.virial[VOIGT_I, VOIGT_J] / n, virial[VOIGT_I, VOIGT_J] / n)
     return out

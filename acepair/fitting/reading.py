@@ -227,7 +227,7 @@ class _Reader:
         forces, atom_factors = self._forces(name, frame, n)
         return Configuration(
             atoms=bare,
-            config_type=str(frame.get(self.type_key, "")),
+            config_type="" if frame.get(self.type_key) is None else str(frame[self.type_key]),
             name=name,
             energy=energy,
             forces=forces,

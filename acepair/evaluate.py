@@ -72,7 +72,9 @@ class Evaluator:
     def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None, dtype: str = "float64") -> None:
         self.calculator = as_calculator(model)
         self.threads = thread_count(threads)
-        self._single = {"float64": False, "float32": True}[dtype]
+        if dtype not in ("float64", "float32"):
+            raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
+        self._single = dtype == "float32"
         rcut = self.calculator.rcut
         self.cache = NeighborCache(rcut, skin, threads=self.threads) if rcut > 0 else None
         self.table = SpeciesTable(self.calculator.elements)

@@ -46,7 +46,6 @@ def assert_single_agrees(model, atoms):
         structures.molecule,
         structures.isolated,
         structures.disordered,
-        structures.crowded,
     ],
 )
 def test_agrees_with_double_precision(case, build):

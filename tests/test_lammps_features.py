@@ -49,7 +49,7 @@ def printed(output, label):
 def test_log_line(folder, atoms):
     output = evaluate(atoms, PAIR, ["Si", "O"], folder).output
     line = next(line for line in output.splitlines() if line.startswith("acepair model.acepair"))
-    assert "elements Si O, cutoff 5.5 A, 240 functions" in line
+    assert "elements Si O, cutoff 5.5 A, 240 linear parameters" in line
     assert "1 -> Si, 2 -> O" in line
     assert line in (folder / "log.lammps").read_text()
 

@@ -17,7 +17,7 @@ from .headers import Lammps, find_lammps
 
 _STYLE_SOURCES = (
     "model_file.cpp",
-    "neighbor_copy.cpp",
+    "packed_atoms.cpp",
     "pair_acepair.cpp",
     "pair_acepair_python.cpp",
     "python_host.cpp",

@@ -71,10 +71,7 @@ def _default_executable() -> str | None:
 
 def descriptor_of(program: str) -> str:
     """Return what names a build, as the plugin's loader does: the git descriptor, else the version as a number."""
-    environment = dict(os.environ)
-    library = mpi_library()
-    if library is not None:
-        environment["LD_LIBRARY_PATH"] = f"{library.parent}:{environment.get('LD_LIBRARY_PATH', '')}"
+    environment = mpi_environment()
     environment.pop("LAMMPS_PLUGIN_PATH", None)
     try:
         run = subprocess.run([program, "-h"], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -93,6 +90,15 @@ def descriptor_of(program: str) -> str:
 def mpi_library() -> Path | None:
     """Return the mpich wheel's libmpi, None if it is not installed."""
     return wheel_file("mpich", "libmpi.so.12")
+
+
+def mpi_environment() -> dict[str, str]:
+    """Return the environment in which the wheel's lmp finds the mpich wheel's MPI."""
+    environment, library = dict(os.environ), mpi_library()
+    if library is not None:
+        places = [str(library.parent), environment.get("LD_LIBRARY_PATH", "")]
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, places))
+    return environment
 
 
 def _has_old_abi(program: Path) -> bool:

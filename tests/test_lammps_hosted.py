@@ -10,6 +10,7 @@ from reference import lammps_run, structures
 from reference.cases import model_path
 from reference.copper import copper, crystal
 from reference.lammps_run import evaluate, header, run, run_python, standard, write_data
+from reference.wide_stack import wide_stack
 
 from acepair import energy_forces_virial, save_model
 from acepair.io.acejax import read_acejax
@@ -96,6 +97,23 @@ def test_no_python_to_host(folder, atoms, hosting):
     done = run(header(atoms) + PYTHON + "run 0\n", folder, check=False, **without)
     assert done.returncode != 0
     assert "cannot load Python" in done.stdout
+
+
+def test_no_python_is_exported(folder, atoms):
+    """Where Python has no shared library the entry point exports none."""
+    write_data(folder / "structure.data", atoms, ["Si", "O"])
+    done = run(header(atoms) + PYTHON + "run 0\n", folder, check=False, ranks=2)
+    assert done.returncode != 0
+    assert "run LAMMPS from Python instead: python -m acepair.lmp -in FILE" in done.stdout
+
+
+@pytest.mark.parametrize("style", [NATIVE, PYTHON])
+def test_plans_with_more_elements_than_the_model(style, folder, atoms, hosting):
+    save_model(wide_stack(), folder / "model.acepair")
+    expected = energy_forces_virial(atoms, wide_stack())
+    result = evaluate(atoms, style, ["Si", "O"], folder, ranks=2, **hosting)
+    assert result.energy == pytest.approx(expected.energy, abs=1e-9)
+    assert_allclose(result.forces, expected.forces, atol=1e-10 * abs(expected.forces).max())
 
 
 def test_lammps_driven_from_python(folder, atoms):

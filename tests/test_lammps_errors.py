@@ -1,7 +1,6 @@
 """Every mistake ends LAMMPS with a message that says what is wrong, on one rank and on two, and never hangs."""
 
 import json
-import shutil
 from functools import cache
 
 import numpy as np
@@ -254,21 +253,6 @@ def test_header_of_unusual_json(folder):
     known["provenance"] = json.dumps({"note": 'quote " backslash \\ line\nend, Ångström 😀'})
     path.write_bytes(container.encode(known, tensors))
     run(start() + PAIR + "run 0\n", folder)
-
-
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_mismatched_lammps(ranks, folder):
-    """Without a build for this LAMMPS the loader says so in one line, and registers nothing."""
-    lmp()  # skips where LAMMPS or the plugin is missing
-    plugins = folder / "plugins"
-    plugins.mkdir()
-    shutil.copy(plugin_path(), plugins)
-    places = {"LAMMPS_PLUGIN_PATH": str(plugins), "XDG_CACHE_HOME": str(folder / "cache")}
-    output = refused(start() + PAIR + "run 0\n", folder, ranks, **places)
-    lines = [line for line in output.splitlines() if "acepair: pair_style acepair is built for LAMMPS" in line]
-    assert len(lines) == 1
-    assert "'acepair lammps build' makes a build for it" in lines[0]
-    assert "pair style 'acepair'" in output
 
 
 def test_plugin_load(folder):

@@ -1,10 +1,13 @@
 """pair_style acepair/python: LAMMPS hosts acepair in Python."""
 
+import os
 import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
+from gpu.host import COMPILER
 from numpy.testing import assert_allclose
 from reference import lammps_run, structures
 from reference.cases import model_path
@@ -39,6 +42,33 @@ def atoms():
 @pytest.fixture
 def hosting():
     return lammps_run.hosting()
+
+
+@pytest.fixture
+def device(hosting, tmp_path):
+    """A Python in LAMMPS whose CUDA device is the CPU, by the host shim of the GPU's tests."""
+    if COMPILER is None:
+        pytest.skip("no C++ compiler for the host shim")
+    lines = [
+        "import sys",
+        f"exec(open({hosting['PYTHONPATH'].split(os.pathsep)[0] + '/sitecustomize.py'!r}).read())",
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})",
+        "import acepair.gpu.backend, gpu.host",
+        "acepair.gpu.backend.cuda_backend = gpu.host.HostBackend",
+    ]
+    (tmp_path / "device").mkdir()
+    (tmp_path / "device" / "sitecustomize.py").write_text("\n".join(lines))
+    return hosting | {"PYTHONPATH": str(tmp_path / "device")}
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_hosted_python_on_a_device_gives_the_native_numbers(ranks, folder, atoms, device):
+    native = evaluate(atoms, NATIVE, ["Si", "O"], folder)
+    hosted = evaluate(atoms, PYTHON.replace("cpu", "cuda"), ["Si", "O"], folder, ranks=ranks, **device)
+    assert "Python on cuda" in hosted.output
+    for quantity in ("energy", "forces", "virial", "energies", "virials", "centroid_virials"):
+        wanted = getattr(native, quantity)
+        assert_allclose(getattr(hosted, quantity), wanted, rtol=1e-11, atol=1e-11 * np.max(np.abs(wanted)))
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

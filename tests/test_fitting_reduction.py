@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -247,10 +248,6 @@ def test_error_in_one_part_stops_the_others(monkeypatch, threads):
 
 def test_blas_has_one_thread_during_assembly(monkeypatch):
     threadpoolctl = pytest.importorskip("threadpoolctl")
-
-    def blas_threads():
-        return {i["num_threads"] for i in threadpoolctl.threadpool_info() if i["user_api"] == "blas"}
-
     real, found = ProblemClass.fill, []
 
     def fill(self, *args):
@@ -267,21 +264,59 @@ def test_blas_has_one_thread_during_assembly(monkeypatch):
     assert all(n == {1} for n in found)
 
 
+def blas_threads():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    return {i["num_threads"] for i in threadpoolctl.threadpool_info() if i["user_api"] == "blas"}
+
+
 def test_limit_of_blas_is_shared():
-    """The last to leave lifts it, whoever came first."""
+    """The smallest counts, and the last to leave lifts it, whoever came first, in whichever thread."""
     threadpoolctl = pytest.importorskip("threadpoolctl")
     from acepair.fitting.blas import limited_blas
 
-    first, second = limited_blas(1), limited_blas(1)
-    with threadpoolctl.threadpool_limits(2):
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        limited = {i["num_threads"] for i in threadpoolctl.threadpool_info() if i["user_api"] == "blas"}
-        second.__exit__(None, None, None)
-        lifted = {i["num_threads"] for i in threadpoolctl.threadpool_info() if i["user_api"] == "blas"}
-    assert limited == {1}
-    assert lifted == {2}
+    contexts = [limited_blas(n) for n in (2, 1, 1)]
+    found = []
+
+    def step(k, enter):
+        contexts[k].__enter__() if enter else contexts[k].__exit__(None, None, None)
+        found.append(blas_threads())
+
+    with threadpoolctl.threadpool_limits(2), ThreadPoolExecutor(1) as a, ThreadPoolExecutor(1) as b:
+        where = (a, b, a)
+        for k, enter in ((0, 1), (1, 1), (2, 1), (1, 0), (2, 0), (0, 0)):
+            where[k].submit(step, k, enter).result()
+    assert found == [{2}, {1}, {1}, {1}, {2}, {2}]
+
+
+def test_limit_of_blas_by_many_threads():
+    from acepair.fitting.blas import limited_blas
+
+    before = blas_threads()
+
+    def work(_):
+        with limited_blas(1):
+            return blas_threads()
+
+    for _ in range(20):
+        with ThreadPoolExecutor(4) as pool:
+            assert all(n == {1} for n in pool.map(work, range(8)))
+        assert blas_threads() == before
+
+
+def test_limit_holds_for_libraries_that_are_loaded_later():
+    """SciPy has a BLAS of its own, which the first assembly of a process loads."""
+    pytest.importorskip("threadpoolctl")
+    code = """
+import sys
+from threadpoolctl import threadpool_info
+from acepair.fitting.blas import limited_blas
+assert "scipy.linalg" not in sys.modules
+with limited_blas(1):
+    import scipy.linalg
+    print(*{i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"})
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["1"]
 
 
 def test_state_names_whole_files_only(tmp_path, monkeypatch):

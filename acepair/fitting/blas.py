@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .lapack import load_lapack
+
 _lock = threading.Lock()
-_in_use: dict[int, tuple[int, Any]] = {}  #: by number of threads: how many contexts, and the limit they share
+_limits: list[int] = []  #: of the contexts there are now
+_libraries: list[tuple[Any, int]] = []  #: and how many threads they had before the first of these contexts
 
 
 @contextmanager
@@ -16,22 +19,34 @@ def limited_blas(threads: int) -> Iterator[None]:
     """Return a context in which BLAS uses at most so many threads.
 
     Threads of ours that call BLAS would otherwise each start as many as there are CPUs. Without threadpoolctl nothing
-    changes. The limit is the process's: threads that enter the same limit share it, and the last to leave lifts it.
+    changes. The limit is the process's: of several contexts, in any threads, the smallest counts, and the last to end
+    lifts it. It is one on the libraries that are loaded: SciPy's is loaded first.
     """
     try:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import ThreadpoolController
     except ImportError:
         yield
         return
+    load_lapack()
     with _lock:
-        count, limits = _in_use.get(threads, (0, None))
-        _in_use[threads] = count + 1, limits or threadpool_limits(threads)
+        if not _limits:
+            _libraries[:] = [(lib, lib.get_num_threads()) for lib in ThreadpoolController().lib_controllers]
+        _limits.append(threads)
+        _apply()
     try:
         yield
     finally:
         with _lock:
-            count, limits = _in_use.pop(threads)
-            if count > 1:
-                _in_use[threads] = count - 1, limits
-            else:
-                limits.restore_original_limits()
+            _limits.remove(threads)
+            _apply()
+
+
+def _apply() -> None:
+    """Set the smallest limit there is, or what was before.
+
+    In a thread that is not the first to have set one, threadpoolctl 3.8 silently does nothing, as contexts that end
+    in any order would undo each other's limits; here they are counted.
+    """
+    for library, before in _libraries:
+        set_threads = getattr(library, "_real_set_num_threads", library.set_num_threads)
+        set_threads(min(_limits) if _limits else before)

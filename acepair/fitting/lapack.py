@@ -15,8 +15,8 @@ PANEL = 32  #: columns LAPACK eliminates at a time
 
 
 @cache
-def _routine() -> Callable[..., None]:
-    """Return the routine SciPy was built with, as it offers it to Cython."""
+def load_lapack() -> Callable[..., None]:
+    """Return the routine SciPy was built with, as it offers it to Cython; loads SciPy's BLAS the first time."""
     from scipy.linalg import cython_lapack
 
     capsule: Any = cython_lapack.__pyx_capi__["dtpqrt"]
@@ -50,7 +50,7 @@ def _factor(triangle: FloatArray, rows: FloatArray, n_triangular: int) -> None:
     info = ctypes.c_int(0)
     given = {"m": m, "n": n, "l": n_triangular, "nb": panel}
     sizes = {key: ctypes.byref(ctypes.c_int(value)) for key, value in given.items()}
-    _routine()(
+    load_lapack()(
         *(sizes["m"], sizes["n"], sizes["l"], sizes["nb"]),
         *(triangle.ctypes.data, sizes["n"], rows.ctypes.data, sizes["m"], factors.ctypes.data, sizes["nb"]),
         *(work.ctypes.data, ctypes.byref(info)),

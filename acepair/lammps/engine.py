@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _kernels
 from .._types import FloatArray, Int32Array, IntArray
-from ..evaluate import make_engine_plan
+from ..engine_plan import make_engine_plan
 from ..io import container
 from ..io.plan_tensors import check_units, read_plans
 

@@ -117,7 +117,7 @@ def test_commands(other, tmp_path):
     assert '-DACEPAIR_LAMMPS_DESCRIPTOR="stable_29Aug2024_update1-bigbig"' in style
     sources = {Path(word).name for command in commands for word in command if word.endswith(".cpp")}
     wanted = {path.name for path in (TREE / "lammps_plugin").glob("*.cpp")} - {"loader.cpp"}
-    assert sources == wanted | {"kernels.cpp", "dispatch.cpp"}
+    assert sources == wanted | {"kernels.cpp", "row_kernels.cpp", "dispatch.cpp"}
 
 
 def test_build_of_the_same_is_kept(other, tmp_path, monkeypatch):

@@ -129,8 +129,9 @@ def test_no_python_to_host(folder, atoms, hosting):
     assert "cannot load Python" in done.stdout
 
 
-def test_no_python_is_exported(folder, atoms):
+def test_no_python_is_exported(folder, atoms, monkeypatch):
     """Where Python has no shared library the entry point exports none."""
+    monkeypatch.delenv("ACEPAIR_LIBPYTHON", raising=False)
     write_data(folder / "structure.data", atoms, ["Si", "O"])
     done = run(header(atoms) + PYTHON + "run 0\n", folder, check=False, ranks=2)
     assert done.returncode != 0

@@ -69,8 +69,6 @@ void PairACEPair::settings(int narg, char **) {
 void PairACEPair::forget() {
     model.reset();
     packed_atoms.clear();
-    for (int i = 1; allocated && i <= atom->ntypes; ++i)
-        for (int j = 1; j <= atom->ntypes; ++j) setflag[i][j] = 0;
 }
 
 void PairACEPair::coeff(int narg, char **arg) {

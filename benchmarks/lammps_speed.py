@@ -6,9 +6,9 @@
 --peers measures tersoff, sw and snap beside acepair only, and prints a line of JSON for run.py.
 
 Processes are pinned: one rank to CPU 0, two ranks to CPUs 0 and 1. Times are the best of several short runs, taken in
-turn; have nothing else running. `pair` and `loop` are what LAMMPS reports, per atom and step; neighbors are those of its
-list, skin included; memory is the most that the (first) rank has held. The bare kernel gets LAMMPS's positions, ghosts and
-list, in its order.
+turn; have nothing else running. `pair` and `loop` are what LAMMPS reports, per atom and step; neighbors are those of
+its list, skin included; memory is the most that the (first) rank has held. The bare kernel gets LAMMPS's positions,
+ghosts and list, in its order.
 """
 
 from __future__ import annotations

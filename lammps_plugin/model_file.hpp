@@ -1,8 +1,8 @@
 // Model files (docs/model_file.md): what of them the kernels run. Everything an engine follows is checked here.
 #pragma once
 
+#include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
 #include <vector>
 

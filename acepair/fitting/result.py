@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from ..models.stacked import StackedCalculator
 from .blr import Posterior
 from .errors import ErrorTable
 from .rebuild import with_parameters
+from .solver import is_number
 from .system import LinearSystem
 
 
@@ -148,11 +148,6 @@ class FitResult:
     def __repr__(self) -> str:
         size = f"{len(self.theta)} parameters, {self.system.n_rows} rows"
         return f"FitResult({self.solver}: {size}; print it for the report)"
-
-
-def is_number(value: Any) -> bool:
-    """Say whether a detail of a solver is one number."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def shown(value: Any) -> str:

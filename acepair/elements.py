@@ -66,6 +66,8 @@ def numbers_of(symbols: Iterable[str]) -> IntArray:
 
 def by_symbol(values: Mapping[str, V] | Mapping[int, V] | Mapping[str | int, V], what: str) -> dict[str, V]:
     """Return a mapping with its keys (symbols or atomic numbers) turned into symbols; `what` names it in errors."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{what} must be a mapping of elements to values, got {values!r}")
     result: dict[str, V] = {}
     for key, value in values.items():
         if symbol(key) in result:

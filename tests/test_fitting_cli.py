@@ -118,7 +118,7 @@ def test_mistakes_are_named(tmp_path, capsys, sections, what):
 
 @pytest.mark.parametrize("key", ["model", "report"])
 def test_output_that_cannot_be_written_is_named_before_the_fit(tmp_path, capsys, monkeypatch, key):
-    monkeypatch.setattr("acepair.fitting.dataset.read_dataset", lambda *_, **__: pytest.fail("data are read first"))
+    monkeypatch.setattr("acepair.fitting.reading.read_dataset", lambda *_, **__: pytest.fail("data are read first"))
     path = tmp_path / "fit.yaml"
     suffix = ".acepair" if key == "model" else ".html"
     path.write_text(yaml.safe_dump(changed("output", **{key: f"missing/a{suffix}"})))
@@ -127,7 +127,7 @@ def test_output_that_cannot_be_written_is_named_before_the_fit(tmp_path, capsys,
 
 
 def test_report_without_matplotlib_is_refused_before_the_fit(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("acepair.fitting.dataset.read_dataset", lambda *_, **__: pytest.fail("data are read first"))
+    monkeypatch.setattr("acepair.fitting.reading.read_dataset", lambda *_, **__: pytest.fail("data are read first"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     path = tmp_path / "fit.yaml"
     path.write_text(yaml.safe_dump(changed("output", report="a.html")))

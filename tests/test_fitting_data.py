@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.calculator import Calculator
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.io import write
 from numpy.testing import assert_allclose
 
@@ -80,9 +82,13 @@ def test_results_of_other_positions_do_not_count():
         a.calc = LennardJones(sigma=2, rc=3)
         a.get_forces()
     moved.positions[0] += 0.1
-    found = read_dataset([atoms, moved])
+    with pytest.warns(UserWarning, match="1 structures whose calculator has results for others"):
+        found = read_dataset([atoms, moved])
     assert found[0].energy is not None
     assert found[1].energy is None
+    moved.calc = atoms.calc
+    with pytest.raises(ValueError, match=r"must have energies, .*; structures whose calculator .* left out: 1"):
+        read_dataset([moved])
 
 
 def test_stress_is_the_derivative_of_the_energy():
@@ -193,6 +199,135 @@ def test_virials_of_open_structures():
     atoms.info["stress"] = STRESS
     with pytest.raises(ValueError, match="needs a cell of three vectors"):
         read_dataset(atoms, open_virials="use")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.foo", b"hello\n1 2 3\n"),
+        ("a.db", b"SQLite format 3\0" + b"x" * 500),
+        ("b.db", b"junk" * 50),
+        ("a.json", b'{"a": 1}'),
+        ("vasprun.xml", b"<modeling>\n"),
+        ("OUTCAR", b"foo\n"),
+        ("a.npz", b"PK\x03\x04"),
+        ("a.xyz.gz", b"not gz"),
+        ("a.xyz", b"1\n\xe9\xff\nH 0 0 0\n"),
+        ("a.cif", b"data_\n"),
+        ("a.traj", b"- of Ulm"),
+        ("a", b"asdf\n"),
+    ],
+)
+def test_files_that_are_none(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} must be a file of structures that ASE can read|at least one"):
+        read_dataset(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["db", "json"])
+def test_databases_of_ase(tmp_path, suffix):
+    from ase.db import connect
+
+    with connect(tmp_path / f"a.{suffix}") as db:
+        for k in range(4):
+            atoms = silicon()
+            if k == 3:
+                atoms.calc = SinglePointCalculator(atoms, energy=3.0)
+                db.write(atoms, data={"config_type": "b"})
+            else:
+                db.write(atoms, REF_energy=float(k), config_type="a", data={"REF_forces": FORCES + k})
+    path = tmp_path / f"a.{suffix}"
+    with pytest.warns(UserWarning, match="1 labels 'energy' left out: 'REF_energy' is used"):
+        data = read_dataset(path)
+    assert [c.config_type for c in data] == ["a", "a", "a", "b"]
+    assert [c.energy for c in data] == [0, 1, 2, None]
+    assert_allclose(data[1].forces, FORCES + 1)
+    assert [c.energy for c in read_dataset(path, index="1:3")] == [1, 2]
+    assert [c.energy for c in read_dataset(path, index=2)] == [2]
+    assert [c.energy for c in read_dataset(path, index="REF_energy>1")] == [2]
+
+
+def test_optional_keys_that_are_nowhere():
+    atoms = labelled(energy=1.0, kind="a", w=2.0)
+    atoms.arrays["wa"] = np.full(8, 3.0)
+    c = read_dataset(atoms, type_key="kind", weight_key="w", atom_weight_key="wa")[0]
+    assert (c.config_type, c.factors["E"], c.atom_factors[0]) == ("a", 2, 3)
+    for name in ("type_key", "weight_key", "atom_weight_key"):
+        with pytest.raises(ValueError, match=f"{name} 'nope' is in no configuration; the keys there are: energy, kind"):
+            read_dataset(atoms, **{name: "nope"})
+
+
+def test_keys_that_some_configurations_lack():
+    atoms = [labelled(mine=1.0), labelled(mien=2.0), labelled(mine=3.0)]
+    with pytest.warns(UserWarning, match=r"1 configurations are without 'mine' \(energy_key\)"):
+        data = read_dataset(atoms, energy_key="mine")
+    assert [c.energy for c in data] == [1, None, 3]
+
+
+def test_virials_that_are_not_symmetric():
+    virial = np.arange(9.0).reshape(3, 3)
+    with pytest.warns(UserWarning, match="1 virials are not symmetric: the mean with their transposes is used"):
+        c = read_dataset(labelled(virial=virial))[0]
+    assert_allclose(c.virial, (virial + virial.T) / 2)
+
+
+def test_what_has_been_read_already():
+    data = read_dataset([labelled(energy=float(k)) for k in range(4)])
+    for source in (data, [data], [data[:2], data[2:]], [data[0], *data[1:]], list(data)):
+        assert [c.energy for c in read_dataset(source)] == [0, 1, 2, 3]
+    assert read_dataset([data]).keys == (("energy", "energy"),)
+    with pytest.raises(ValueError, match="energy_key must be given when files are read: a Dataset has been read"):
+        read_dataset(data, energy_key="mine")
+    with pytest.raises(TypeError, match="got both: Atoms"):
+        read_dataset([data, labelled(energy=1.0)])
+
+
+def test_choices():
+    data = read_dataset([labelled(energy=float(k), config_type="ab"[k % 2]) for k in range(5)])
+    for index, expected in (
+        ([3, 1], [3, 1]),
+        (np.array([-1, 0]), [4, 0]),
+        (np.arange(5) > 2, [3, 4]),
+        ([True, False, False, False, True], [0, 4]),
+        ([], []),
+        (range(2), [0, 1]),
+    ):
+        chosen = data[index]
+        assert isinstance(chosen, Dataset)
+        assert [c.energy for c in chosen] == expected
+        assert chosen.keys == data.keys
+    assert data[np.int64(2)].energy == 2
+    for index in ([True, False], [1.5], np.zeros((2, 2), int)):
+        with pytest.raises(IndexError, match="must be integers, or a bool for each of 5 configurations"):
+            data[index]
+    with pytest.raises(ValueError, match="type must be one of 'a', 'b', got 'typo'"):
+        data.of_type("a", "typo")
+
+
+def test_atoms_keep_what_other_calculators_need(model):
+    """Charges and such; not the labels, which would be there twice, nor constraints."""
+
+    class Charged(Calculator):
+        implemented_properties = ("energy", "forces", "stress")
+
+        def calculate(self, atoms=None, properties=(), system_changes=()):
+            super().calculate(atoms, properties, system_changes)
+            energy = 10 * np.sum(atoms.get_initial_charges() ** 2) + atoms.info["extra"]
+            self.results = {"energy": energy, "forces": np.zeros((len(atoms), 3)), "stress": np.zeros(6)}
+
+    made = []
+    for atoms in frames(6):
+        new = atoms.copy()
+        new.info.update(energy=atoms.get_potential_energy() + 25 * len(atoms), extra=5.0 * len(atoms))
+        new.arrays["forces"] = atoms.get_forces()
+        new.set_initial_charges(np.full(len(atoms), np.sqrt(2)))
+        new.set_constraint(FixAtoms([0]))
+        made.append(new)
+    data = read_dataset(made)
+    assert set(data[0].atoms.arrays) == {"numbers", "positions", "initial_charges"}
+    assert set(data[0].atoms.info) == {"extra"}
+    assert not data[0].atoms.constraints
+    assert fit(model, data, v_ref=Charged(), threads=1).train.rmse["set"]["E"] < 1e-2
 
 
 def test_slices_and_sums():

@@ -1,14 +1,31 @@
 """Solvers, incremental QR and evidence against NumPy and SciPy on dense matrices."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse.linalg
 from numpy.testing import assert_allclose
 
-from acepair.fitting import ASP, BLR, LSQR, QR, RRQR, TSVD, Estimator, IncrementalQR, LinearSystem, Ridge
+import acepair
+from acepair.fitting import (
+    ASP,
+    BLR,
+    LSQR,
+    QR,
+    RRQR,
+    TSVD,
+    Estimator,
+    IncrementalQR,
+    LinearSystem,
+    Ridge,
+    fit,
+    read_dataset,
+)
 from acepair.fitting.blr import Evidence
 from acepair.fitting.solver_names import make_solver
+from acepair.fitting.sparse import selection_path
 
 RNG = np.random.default_rng(5)
 N, L = 300, 40
@@ -142,7 +159,6 @@ def test_posterior_covariance():
 
 
 def test_active_set_path_finds_the_functions_there_are():
-    pytest.importorskip("sklearn")
     B = RNG.standard_normal((N, 30))
     theta = np.zeros(30)
     theta[[2, 7, 19]] = [3, -2, 1]
@@ -321,8 +337,7 @@ def test_sparse_solvers_of_degenerate_problems(name):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_active_sets_keep_their_promise(seed):
-    """Nearly dependent columns, where the lasso path ends early."""
-    pytest.importorskip("sklearn")
+    """Nearly dependent columns, on which paths end early if they count."""
     rng = np.random.default_rng(seed)
     B = rng.standard_normal((60, 25))
     B = np.column_stack([B, B[:, :5] + 1e-7 * rng.standard_normal((60, 5)), B[:, 5:15] @ rng.standard_normal((10, 8))])
@@ -333,16 +348,36 @@ def test_active_sets_keep_their_promise(seed):
     ratio = np.sqrt(system.residual(solution.theta)) / least
     assert ratio <= 1.1
     assert solution.details["residual ratio"] == pytest.approx(ratio)
-    supports = ASP._supports(system)
-    smaller = [s for s in supports if len(s) < solution.details["functions"]]
-    for support in smaller:
-        theta = np.zeros(B.shape[1])
-        theta[list(support)] = np.linalg.lstsq(B[:, list(support)], y, rcond=1e-9)[0]
-        assert np.linalg.norm(B @ theta - y) > 1.1 * least
+    path, squares = selection_path(system.R, system.Qty)
+    assert 25 <= len(path) == len(set(path)) <= 30
+    for n in range(1, 26):
+        part = B[:, path[:n]]
+        residual = np.linalg.norm(part @ np.linalg.lstsq(part, y)[0] - y)
+        assert np.sqrt(squares[n - 1] + system.rest) == pytest.approx(residual, rel=1e-6)
+        assert (residual > 1.1 * least) == (n < solution.details["functions"])
     for size in (1, 4, 9):
         found = ASP("size", size=size).solve(system)
         assert 0 < np.count_nonzero(found.theta) <= size
         assert found.details["functions"] <= size
+
+
+def test_active_sets_of_a_model_are_small():
+    """Columns of a real model are nearly dependent; the lasso path of these ended at 22 of 98, with ten times the
+    residual."""
+    data = read_dataset(Path(__file__).parent / "data" / "TiAl_tutorial.xyz.gz")[::5]
+    model = acepair.ace1_model(
+        elements=["Ti", "Al"], order=2, totaldegree=5, rcut=5.5, Eref={"Ti": -1586.0195, "Al": -105.5954}
+    )
+    weights = {"FLD_TiAl": {"E": 60, "F": 1, "V": 1}, "TiAl_T5000": {"E": 5, "F": 1, "V": 1}}
+    least = fit(model, data, weights=weights, solver="tsvd", threads=1)
+    system = least.system.scaled(least.prior)
+    details = ASP().solve(system).details
+    assert details["functions"] < 50
+    assert details["residual ratio"] <= 1.1
+    for size, ratio in ((20, 1.8), (50, 1.1)):
+        details = ASP("size", size=size).solve(system).details
+        assert details["functions"] == size
+        assert details["residual ratio"] < ratio
 
 
 @pytest.mark.parametrize("unit", [1e5, 1e-5])
@@ -445,6 +480,6 @@ def test_options_are_refused_when_given(name, options):
 
 def test_missing_modules_are_named_before_the_fit(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"solver ASP needs sklearn: pip install acepair\[fit\]"):
-        make_solver("asp").check_installed()
+    with pytest.raises(ImportError, match=r"solver ARD needs sklearn: pip install acepair\[fit\]"):
+        make_solver("ard").check_installed()
     make_solver("blr").check_installed()

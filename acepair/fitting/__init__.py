@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from .blr import Posterior as Posterior
     from .dataset import Configuration as Configuration
     from .dataset import Dataset as Dataset
-    from .dataset import read_dataset as read_dataset
     from .errors import ErrorTable as ErrorTable
     from .errors import error_table as error_table
     from .priors import algebraic_smoothness_prior as algebraic_smoothness_prior
     from .priors import exponential_smoothness_prior as exponential_smoothness_prior
     from .priors import gaussian_smoothness_prior as gaussian_smoothness_prior
     from .problem import Problem as Problem
+    from .reading import read_dataset as read_dataset
     from .references import one_body_energies as one_body_energies
     from .result import FitResult as FitResult
     from .run import fit as fit
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "blr": "Posterior",
-    "dataset": "Configuration Dataset read_dataset",
+    "dataset": "Configuration Dataset",
     "errors": "ErrorTable error_table",
     "priors": "algebraic_smoothness_prior exponential_smoothness_prior gaussian_smoothness_prior",
     "problem": "Problem",
+    "reading": "read_dataset",
     "references": "one_body_energies",
     "result": "FitResult",
     "run": "fit",

@@ -24,6 +24,10 @@ def add_commands(commands: Any) -> None:
     for label in ("energy", "forces", "virial", "stress"):
         evaluate.add_argument(f"--{label}-key", metavar="KEY", help="found without, if it is a usual one")
     evaluate.add_argument("--type-key", default="config_type", metavar="KEY")
+    evaluate.add_argument("--bad-labels", choices=("error", "skip"), default="error", help="labels that are not finite")
+    evaluate.add_argument(
+        "--open-virials", choices=("ignore", "use"), default="ignore", help="virials of structures that are not bulk"
+    )
     evaluate.add_argument("--threads", type=int, metavar="N")
     evaluate.set_defaults(run=_guarded(_eval))
 
@@ -63,15 +67,24 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 
 def _eval(arguments: argparse.Namespace) -> int:
-    from ..io import load_model
-    from .dataset import read_dataset
+    from ..io import load_model, read_metadata
     from .errors import error_table
+    from .reading import read_dataset
 
     keys = {f"{label}_key": getattr(arguments, f"{label}_key") for label in ("energy", "forces", "virial", "stress")}
     model = load_model(arguments.model)
-    data = read_dataset(arguments.data, type_key=arguments.type_key, **keys)
+    data = read_dataset(
+        arguments.data,
+        type_key=arguments.type_key,
+        bad_labels=arguments.bad_labels,
+        open_virials=arguments.open_virials,
+        **keys,
+    )
     table = error_table(model, data, threads=arguments.threads)
     print(table)
+    relative = read_metadata(arguments.model)["provenance"].get("relative to v_ref")
+    if relative:
+        print(f"Note: the model is relative to {', '.join(relative)}, which is not in these errors")
     for line in table.outliers():
         print(f"Note: {line}")
     return 0
@@ -99,5 +112,6 @@ def _print_nested(key: str, value: Any, indent: str = "") -> None:
             _print_nested(str(name), item, indent + "  ")
     elif isinstance(value, float):
         print(f"{indent}{key}: {value:.6g}")
-    elif len(text := str(value)) <= 200:
-        print(f"{indent}{key}: {text}")
+    else:
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        print(f"{indent}{key}: {text if len(text) <= 500 else text[:500] + ' ...'}")

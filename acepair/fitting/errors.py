@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._types import FloatArray
-from ..evaluate import Evaluator, Model, default_threads
+from ..evaluate import Evaluator, Model, thread_count
 from ..models.stacked import StackedCalculator
-from .dataset import Configuration, Dataset, as_dataset
+from .dataset import Configuration, Dataset
 from .problem import VOIGT_I, VOIGT_J
+from .reading import as_dataset
 from .weights import QUANTITIES
 
 SET = "set"  #: name of all configurations together; a type of this name is called "set (type)"
@@ -131,7 +132,7 @@ def error_table(model: Model, data: Any, *, threads: int | None = None) -> Error
         If a configuration cannot be evaluated; it is named.
     """
     dataset = as_dataset(data)
-    threads = default_threads() if threads is None else threads
+    threads = thread_count(threads)
     evaluator = Evaluator(model)
     evaluator.plans()  # lowered once, before all threads do
     calculator = evaluator.calculator

@@ -53,7 +53,7 @@ def write_report(result: FitResult, path: str | os.PathLike[str]) -> None:
 
 def _sections(result: FitResult) -> Iterator[str]:
     yield f"<p>{escape(repr(result.ace_model))}</p>"
-    for remark in (*result.notes, *result.outliers):
+    for remark in result.remarks:
         yield f'<p class="note">{escape(remark)}</p>'
     facts = {"solver": result.solver, "rows": result.system.n_rows, "parameters": len(result.theta)}
     facts |= {key: shown(value) for key, value in result.details.items()}

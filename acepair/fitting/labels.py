@@ -38,8 +38,10 @@ class Keys:
             if key is True or not (key is None or isinstance(key, str | bool)):
                 raise TypeError(f"{name}_key must be a key, None (look for the usual ones) or False, got {key!r}")
 
-    def resolve(self, frames: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    def resolve(self, frames: Iterable[Mapping[str, Any]], hint: str = "") -> dict[str, str | None]:
         """Return the key of each kind of label in frames given as what they hold; None for labels there are not.
+
+        `hint` is added to the message if there are none.
 
         Raises
         ------
@@ -58,7 +60,7 @@ class Keys:
             found["virial"] = None
         if not any(found.values()):
             raise ValueError(
-                f"configurations must have energies, forces or virials; the keys there are: {_listed(there)}"
+                f"configurations must have energies, forces or virials; the keys there are: {_listed(there)}{hint}"
             )
         return found
 
@@ -91,6 +93,21 @@ def unused_labels(keys: Mapping[str, str | None], frames: Iterable[Mapping[str, 
     return found
 
 
+def partly_there(asked: Keys, frames: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Count the frames that lack an energy or forces of a key that was asked for, by a remark."""
+    found: Counter[str] = Counter()
+    for kind in ("energy", "forces"):
+        key = getattr(asked, kind)
+        if isinstance(key, str):
+            found[f"configurations are without {key!r} ({kind}_key)"] = sum(f.get(key) is None for f in frames)
+    return +found
+
+
+def listed(frames: Iterable[Mapping[str, Any]]) -> str:
+    """Return the keys there are in frames, for messages."""
+    return _listed({key for frame in frames for key in frame})
+
+
 def _listed(keys: Iterable[str]) -> str:
     return ", ".join(sorted(keys)) or "none"
 
@@ -98,8 +115,8 @@ def _listed(keys: Iterable[str]) -> str:
 def frame_of(atoms: Any) -> dict[str, Any]:
     """Return everything a structure holds by key: info, arrays and the results of its calculator.
 
-    ASE moves `energy`, `forces` and `stress` of extended XYZ into a calculator. Results for other positions than the
-    present ones do not count.
+    Key-value pairs and data of rows of ASE databases count as info. ASE moves `energy`, `forces` and `stress` of
+    extended XYZ into a calculator. Results for other positions than the present ones do not count.
     """
     frame: dict[str, Any] = {}
     calculator = atoms.calc
@@ -108,9 +125,21 @@ def frame_of(atoms: Any) -> dict[str, Any]:
             value = calculator.get_property(key, atoms, allow_calculation=False)
             if value is not None:
                 frame[key] = value
-    frame |= atoms.info
+    for nested in (atoms.info.get("data"), atoms.info.get("key_value_pairs")):
+        if isinstance(nested, Mapping):
+            frame |= nested
+    frame |= {k: v for k, v in atoms.info.items() if not isinstance(v, Mapping)}
     frame |= {k: v for k, v in atoms.arrays.items() if k not in ("numbers", "positions")}
     return frame
+
+
+def stale_results(atoms: Any) -> bool:
+    """Say whether a structure's calculator has results for another structure."""
+    results = getattr(atoms.calc, "results", None) or {}
+    return any(
+        results.get(key) is not None and atoms.calc.get_property(key, atoms, allow_calculation=False) is None
+        for key in ("energy", "free_energy", "forces", "stress")
+    )
 
 
 def scalar(name: str, value: Any) -> float:

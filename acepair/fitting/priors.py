@@ -21,7 +21,7 @@ from .problem import linear_potentials
 Factors = tuple[tuple[int, int], ...]
 _LARGEST_LOGARITHM = 700.0  # of a float: 709.78
 
-Prior = npt.ArrayLike | Callable[[Any], npt.ArrayLike] | None
+Prior = str | npt.ArrayLike | Callable[[Any], npt.ArrayLike] | None
 
 
 def algebraic_smoothness_prior(
@@ -41,8 +41,18 @@ def gaussian_smoothness_prior(model: Potential | ACEModel, *, wl: float = 2**-0.
     return _exp(_diagonal(model, lambda nl: sum((l / wl) ** 2 + (n / wn) ** 2 for n, l in nl)))
 
 
+#: by the names that run files and `fit` take
+PRIORS: dict[str, Callable[..., FloatArray]] = {
+    "algebraic": algebraic_smoothness_prior,
+    "exponential": exponential_smoothness_prior,
+    "gaussian": gaussian_smoothness_prior,
+}
+
+
 def prior_diagonal(prior: Prior, model: Potential | ACEModel) -> FloatArray:
-    """Return the diagonal (L,) of a prior given as an array, a function of the model, or None for no prior."""
+    """Return the diagonal (L,) of a prior given by name, as an array, a function of the model, or None for no prior."""
+    if isinstance(prior, str):
+        prior = prior_by_name(prior)
     if prior is None:
         return np.ones(length_basis(model))
     diagonal = np.array(prior(model) if callable(prior) else prior, dtype=np.float64)
@@ -52,6 +62,15 @@ def prior_diagonal(prior: Prior, model: Potential | ACEModel) -> FloatArray:
         bad = diagonal[~(np.isfinite(diagonal) & (diagonal > 0))][0]
         raise ValueError(f"prior must be finite and positive, got {bad}")
     return diagonal
+
+
+def prior_by_name(name: str) -> Callable[..., FloatArray] | None:
+    """Return a prior; None for "none"."""
+    if name.lower() == "none":
+        return None
+    if name.lower() not in PRIORS:
+        raise ValueError(f"prior must be one of {', '.join(PRIORS)}, none, got {name!r}")
+    return PRIORS[name.lower()]
 
 
 def _exp(logarithms: FloatArray) -> FloatArray:

@@ -49,12 +49,13 @@ class References:
         fixed = [part for part in parts if not isinstance(part, Potential) or not part.readouts]
         if not one_body:
             fixed = [part for part in fixed if not isinstance(part, ETOneBodyPotential)]
+        self.others = list(others)
         self._own = _stacked(fixed, calculator.elements)
-        self._all = _stacked([*fixed, *others], calculator.elements)
+        self._all = _stacked([*fixed, *self.others], calculator.elements)
         self._local = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_own": self._own, "_all": self._all}
+        return {"others": self.others, "_own": self._own, "_all": self._all}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _local=threading.local())

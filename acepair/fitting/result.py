@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +15,9 @@ from ..models.base import Potential
 from ..models.model import ACEModel
 from ..models.stacked import StackedCalculator
 from .blr import Posterior
-from .dataset import Dataset
 from .errors import ErrorTable
 from .rebuild import with_parameters
+from .solver import is_number
 from .system import LinearSystem
 
 
@@ -56,6 +55,11 @@ class FitResult:
     timing: Mapping[str, float]
     posterior: Posterior | None = field(repr=False)
     notes: tuple[str, ...] = ()
+    v_ref: tuple[str, ...] = ()  #: calculators the labels were taken relative to, by class and parameters
+    _fitted: ACEModel | Potential = field(init=False, repr=False)  #: a copy that nobody changes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_fitted", with_parameters(self.ace_model, self.theta))
 
     @cached_property
     def singular_values(self) -> FloatArray:
@@ -82,13 +86,14 @@ class FitResult:
         return self.posterior.sample(n, seed)
 
     def committee(self, n: int, seed: int | None = None) -> list[Potential | ACEModel]:
-        """Return models with parameters drawn from the posterior, see `samples`."""
-        return [with_parameters(self.ace_model, theta) for theta in self.samples(n, seed)]
+        """Return models with parameters drawn from the posterior, see `samples`, without calculators of `v_ref`."""
+        return [with_parameters(self._fitted, theta) for theta in self.samples(n, seed)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to an `.acepair` file, with errors and settings as its provenance.
 
-        Calculators of `v_ref` are not in it: add them where the model is used.
+        It is the model of the fit, whatever was done to `ace_model` since. Calculators of `v_ref` are not in it, its
+        provenance names them: add them where the model is used.
         """
         from ..io.model_file import save_model
 
@@ -100,7 +105,9 @@ class FitResult:
                 name: _finite(t.rmse) for name, t in (("train", self.train), ("test", self.test)) if t is not None
             },
         }
-        save_model(self.ace_model, path, provenance=provenance)
+        if self.v_ref:
+            provenance["relative to v_ref"] = list(self.v_ref)
+        save_model(self._fitted, path, provenance=provenance)
 
     def save_report(self, path: str | os.PathLike[str]) -> None:
         """Write one self-contained HTML page with tables and plots."""
@@ -121,8 +128,14 @@ class FitResult:
             if table is not None:
                 lines += ["", f"{name}, {len(table.data)} configurations", str(table)]
         lines += ["", "Time: " + ", ".join(f"{step} {seconds:.2f} s" for step, seconds in self.timing.items())]
-        remarks = [*self.notes, *self.outliers]
+        remarks = self.remarks
         return "\n".join([*lines, *([""] if remarks else []), *(f"Note: {remark}" for remark in remarks)])
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to look at: notes, what the model is relative to, and outliers."""
+        relative = f"the model is relative to v_ref = {', '.join(self.v_ref)}, which is in result.model, but in no file"
+        return [*([relative] if self.v_ref else []), *self.notes, *self.outliers]
 
     @cached_property
     def outliers(self) -> list[str]:
@@ -137,11 +150,6 @@ class FitResult:
         return f"FitResult({self.solver}: {size}; print it for the report)"
 
 
-def is_number(value: Any) -> bool:
-    """Say whether a detail of a solver is one number."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 def shown(value: Any) -> str:
     """Return a detail of a solver as text."""
     return f"{float(value):.6g}" if is_number(value) else str(value)
@@ -149,8 +157,3 @@ def shown(value: Any) -> str:
 
 def _finite(errors: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
     return {group: {q: v for q, v in values.items() if np.isfinite(v)} for group, values in errors.items()}
-
-
-def notes_of(*data: Dataset | None) -> tuple[str, ...]:
-    """Return the notes of datasets, each once."""
-    return tuple(dict.fromkeys(note for d in data if d is not None for note in d.notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import time
 from collections.abc import Iterable
@@ -11,19 +12,21 @@ import numpy as np
 
 from .._types import FloatArray
 from ..elements import by_symbol
-from ..evaluate import default_threads
+from ..evaluate import thread_count
 from ..models.base import Potential
 from ..models.convert import as_calculator
 from ..models.model import ACEModel
 from .blas import limited_blas
-from .dataset import Dataset, as_dataset
+from .dataset import Dataset
 from .errors import error_table
 from .priors import Prior, algebraic_smoothness_prior, prior_diagonal
 from .problem import Problem, check_structures
+from .reading import as_dataset
 from .rebuild import as_stack, copy_model, with_parameters
 from .references import EnergiesFrom, References, one_body_energies
+from .remarks import described, remarks
 from .restraint import restraint_dimers
-from .result import FitResult, notes_of
+from .result import FitResult
 from .solver import Solution, Solver
 from .solver_names import make_solver
 from .streaming import DEFAULT_MEMORY, Store, assemble
@@ -59,8 +62,9 @@ def fit(
     solver : str, Solver or estimator
         "blr" (Bayesian linear regression), "qr", "rrqr", "lsqr", "tsvd", "ridge", "ard", "asp", a `Solver` with
         options, or a linear estimator like scikit-learn's.
-    prior : callable, array_like (L,) or None
-        Diagonal that holds the functions back, or a function of the model that returns it.
+    prior : callable, array_like (L,), str or None
+        Diagonal that holds the functions back, a function of the model that returns it, or the name of one:
+        "algebraic", "exponential", "gaussian", "none".
     weights : mapping, optional
         {configuration type: {"E": , "F": , "V": }}; the type "default" is for all others, what is missing is 1. Without
         weights they are 30, 1, 1. Rows of energies and virials are also divided by √n_atoms.
@@ -69,9 +73,9 @@ def fit(
     E0s : mapping, "isolated" or "lsq", optional
         One-body energies (eV): given, those of isolated atoms, or by least squares of the energies per atom on the
         compositions, ZBL and `v_ref` subtracted first; the model's unless given.
-    v_ref : ASE calculator or sequence of them
+    v_ref : ASE calculator or sequence of them, optional
         Their energies, forces and virials are subtracted from the labels, as are the model's one-body energies and ZBL,
-        and they join the fitted potential.
+        and they join the fitted potential `result.model`, but no file: they are to be added where it is used.
     repulsion_restraint : bool or float
         Add rows that make close pairs of atoms repel each other; a number is their weight.
     store, memory, threads, progress, folder, scheduler
@@ -90,13 +94,13 @@ def fit(
     chosen = make_solver(solver)
     chosen.check_installed()
     store = _store_for(chosen, store, scheduler)
-    threads = default_threads() if threads is None else threads
+    threads = thread_count(threads)
     dataset, test_set = as_dataset(data), None if test is None else as_dataset(test)
     if test_set is not None:
         check_structures(model, test_set)
-    others = [v_ref] if hasattr(v_ref, "get_potential_energy") else list(v_ref)
+    others = _calculators(v_ref)
     prepared = _with_energies(model, dataset, E0s, others)
-    restraint = None if not repulsion_restraint else restraint_dimers(prepared, float(repulsion_restraint))
+    restraint = None if not repulsion_restraint else restraint_dimers(prepared, _restraint_weight(repulsion_restraint))
     problem = Problem(prepared, dataset, weights, others=others, restraint=restraint)
     clock.note("preparation")
     system = assemble(
@@ -130,7 +134,8 @@ def fit(
         details=solution.details,
         timing=clock.times,
         posterior=solution.posterior,
-        notes=notes_of(dataset, test_set),
+        notes=remarks(problem, dataset, test_set, tables[0], E0s),
+        v_ref=described(others),
     )
 
 
@@ -142,6 +147,25 @@ def _solve(solver: Solver, system: LinearSystem, diagonal: FloatArray) -> Soluti
         raise ArithmeticError(f"solver {solver.name} found parameters that are not finite")
     posterior = None if found.posterior is None else found.posterior.scaled(diagonal)
     return Solution(theta, found.details, posterior)
+
+
+def _calculators(v_ref: Any) -> list[Any]:
+    """Return the ASE calculators of `v_ref`."""
+    if v_ref is None:
+        return []
+    others = list(v_ref) if isinstance(v_ref, list | tuple) else [v_ref]
+    for other in others:
+        if isinstance(other, type) or not hasattr(other, "get_potential_energy"):
+            kind = f"the class {other.__name__}" if isinstance(other, type) else type(other).__name__
+            hint = "; of a potential ACECalculator makes one" if isinstance(other, Potential | ACEModel) else ""
+            raise TypeError(f"v_ref must be ASE calculators, got {kind}{hint}")
+    return others
+
+
+def _restraint_weight(value: Any) -> float:
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"repulsion_restraint must be True, False or a number, got {value!r}")
+    return float(value)
 
 
 class _Clock:

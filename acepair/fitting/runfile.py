@@ -5,22 +5,19 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from .priors import algebraic_smoothness_prior, exponential_smoothness_prior, gaussian_smoothness_prior
+from .priors import prior_by_name
 from .result import FitResult
+from .solver import is_number
 from .solver_names import make_solver
 
 MODELS = ("ace1_model", "ace_model")
-PRIORS = {
-    "algebraic": algebraic_smoothness_prior,
-    "exponential": exponential_smoothness_prior,
-    "gaussian": gaussian_smoothness_prior,
-}
 SECTIONS = {
     "data": {
         "train", "test", "energy_key", "forces_key", "virial_key", "stress_key", "type_key", "weight_key",
@@ -70,6 +67,9 @@ class RunFile:
         for name, key in (("data", "train"), ("output", "model")):
             if key not in self._section(name):
                 raise ValueError(f"section {name!r} must have a key {key!r}")
+        for name, paths in (("data", "train test"), ("output", "model report"), ("fit", "folder")):
+            for key in paths.split():
+                self._check_paths(name, key)
         kind = self._section("model").get("kind", "ace1_model")
         if kind not in MODELS:
             raise ValueError(f"kind of model must be one of {', '.join(MODELS)}, got {kind!r}")
@@ -82,7 +82,7 @@ class RunFile:
         """Read the data, fit, write the model and the report."""
         import acepair
 
-        from .dataset import read_dataset
+        from .reading import read_dataset
         from .run import fit
 
         model = dict(self._section("model"))
@@ -126,7 +126,21 @@ class RunFile:
         return target
 
     def _section(self, name: str) -> Mapping[str, Any]:
-        return self.sections.get(name) or {}
+        """Return a section without the keys that are null, which are as good as not there."""
+        section = self.sections.get(name) or {}
+        return {key: value for key, value in section.items() if value is not None or key == "prior"}
+
+    def _check_paths(self, name: str, key: str) -> None:
+        value = self._section(name).get(key)
+        listed = value if name == "data" and isinstance(value, list) else [] if value is None else [value]
+        if not all(isinstance(item, str) and item for item in listed):
+            raise ValueError(f"{key} of section {name!r} must be a path, got {value!r}")
+
+    def _options(self, key: str) -> Mapping[str, Any]:
+        options = self._section("fit").get(key, {})
+        if not isinstance(options, Mapping):
+            raise ValueError(f"{key} of section 'fit' must be a mapping, got {options!r}")
+        return options
 
     def _paths(self, names: Any) -> list[Path]:
         listed = [] if names is None else names if isinstance(names, list) else [names]
@@ -134,18 +148,19 @@ class RunFile:
 
     def _solver(self) -> Any:
         section = self._section("fit")
-        return make_solver(str(section.get("solver", "blr")), **(section.get("solver_options") or {}))
+        return make_solver(str(section.get("solver", "blr")), **self._options("solver_options"))
 
     def _prior(self) -> Any:
-        section = self._section("fit")
-        name, options = str(section.get("prior", "algebraic")).lower(), section.get("prior_options") or {}
-        if name == "none":
+        name, options = str(self._section("fit").get("prior", "algebraic")), self._options("prior_options")
+        prior = prior_by_name(name)
+        if prior is None:
             return None
-        if name not in PRIORS:
-            raise ValueError(f"prior must be one of {', '.join(PRIORS)}, none, got {name!r}")
-        known = [p for p in inspect.signature(PRIORS[name]).parameters if p != "model"]
+        known = [p for p in inspect.signature(prior).parameters if p != "model"]
         _check_keys(options, known, f"prior_options of the {name} prior")
-        return partial(PRIORS[name], **options)
+        for key, value in options.items():
+            if not is_number(value):
+                raise ValueError(f"{key} of prior_options must be a number, got {value!r}")
+        return partial(prior, **options)
 
 
 def read_runfile(path: str | os.PathLike[str]) -> RunFile:
@@ -161,11 +176,32 @@ def read_runfile(path: str | os.PathLike[str]) -> RunFile:
     import yaml
 
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
     try:
-        sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+        sections = yaml.load(path.read_text(encoding="utf-8"), _loader())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} must be a YAML file: {error}") from error
     return RunFile(sections, path.parent)
+
+
+@cache
+def _loader() -> Any:
+    """Return a loader that refuses keys given twice, and takes 1e-9 for a number as YAML 1.2 does."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+            for key in keys:
+                if keys.count(key) > 1:
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", node.start_mark)
+            made: dict[Any, Any] = super().construct_mapping(node, deep)
+            return made
+
+    number = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    return Loader
 
 
 def template() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -49,6 +50,11 @@ class Solver:
     def name(self) -> str:
         """Name for reports."""
         return type(self).__name__
+
+
+def is_number(value: Any) -> bool:
+    """Say whether an option or a detail of a solver is one number."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_option(name: str, value: float, valid: bool, rule: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from .solver import Solver
+from .solver import Solver, is_number
 from .solvers import BLR, LSQR, QR, RRQR, TSVD, Ridge
 from .sparse import ARD, ASP, Estimator
 
@@ -28,6 +28,10 @@ def make_solver(solver: Any, **options: Any) -> Solver:
     """
     if isinstance(solver, Solver):
         return solver
+    if isinstance(solver, type):
+        raise TypeError(f"solver must be an instance, {solver.__name__}(...), got the class {solver.__name__}")
+    if solver is None:
+        raise TypeError("solver must be a name, a Solver or an estimator, got None")
     if not isinstance(solver, str):
         return Estimator(solver)
     kind = SOLVERS.get(solver.lower())
@@ -35,8 +39,10 @@ def make_solver(solver: Any, **options: Any) -> Solver:
         near = difflib.get_close_matches(solver.lower(), SOLVERS, n=1, cutoff=0)
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {solver!r}; the nearest is {near[0]!r}")
     known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    for name in options:
+    for name, value in options.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0) or ["none"]
             raise ValueError(f"solver {solver!r} has no option {name!r}; the nearest is {near[0]!r}")
+        if name != "select" and not (value is None or is_number(value)):
+            raise TypeError(f"option {name} of solver {solver!r} must be a number, got {value!r}")
     return kind(**options)

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from .._types import FloatArray
+from .._types import FloatArray, IntArray
 from .solver import Solution, Solver, check_option
 from .solvers import TSVD
+from .spectrum import ZERO_MATRIX
 from .system import LinearSystem
 
-Support = tuple[int, ...]  #: columns
+_DEPENDENT = 1e-7  #: part of a column that must be new for it to count
 
 
 @dataclass(frozen=True)
 class ASP(Solver):
-    """Active-set path: sparse solutions along the lasso path, each refitted; one of them is taken.
+    """Active-set path: functions are added one by one, each time that which lowers the residual most, and refitted.
 
     Parameters
     ----------
     select : "error" or "size"
-        The smallest set of functions whose residual is at most `factor` times that of all, or, of the sets of at most
-        `size` functions, that of least residual. The sets are those of the path, all functions, and the one that
-        explains most. The report has the ratio of the residuals.
+        The first set of functions on the path whose residual is at most `factor` times that of all functions (which
+        are the last set), or that of `size` functions. The report has the ratio of the residuals.
     factor : float
     size : int, optional
     rtol : float
@@ -35,10 +33,9 @@ class ASP(Solver):
 
     References
     ----------
-    B. Efron et al., Ann. Stat. 32, 407 (2004), 10.1214/009053604000000067.
+    S. Chen, S. A. Billings, W. Luo, Int. J. Control 50, 1873 (1989), 10.1080/00207178908953472.
     """
 
-    needs_module: ClassVar[str] = "sklearn"
     select: Literal["error", "size"] = "error"
     factor: float = 1.1
     size: int | None = None
@@ -60,70 +57,67 @@ class ASP(Solver):
         ValueError
             If the matrix is zero.
         """
-        supports = self._supports(system)
-        everything = supports[-1]
-        least = np.sqrt(system.residual(self._refit(system, everything)))
+        norms = np.linalg.norm(system.R, axis=0)
+        if not norms.any():
+            raise ValueError(ZERO_MATRIX)
+        everything = self._refit(system, np.flatnonzero(norms))
+        least = np.sqrt(system.residual(everything))
+        path, squares = selection_path(system.R, system.Qty)
         if self.select == "size":
-            small = [s for s in supports if len(s) <= (self.size or 0)]
-            theta = min((self._refit(system, s) for s in small), key=system.residual)
+            enough = (self.size or 0) >= np.count_nonzero(norms)
+            theta = everything if enough else self._refit(system, path[: self.size])
         else:
-            theta = next(self._good_enough(system, supports, self.factor * least))
+            theta = self._good_enough(system, path, squares, self.factor * least, everything)
         residual = np.sqrt(system.residual(theta))
         details = {
             "functions": int(np.count_nonzero(theta)),
-            "path length": len(supports),
             "residual ratio": float(residual / least) if least else float(residual > 0) + 1,
         }
         return Solution(theta, details)
 
-    @staticmethod
-    def _supports(system: LinearSystem) -> list[Support]:
-        """Return sets of functions, smallest first, all functions last."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import lars_path_gram
+    def _good_enough(
+        self, system: LinearSystem, path: IntArray, squares: FloatArray, bound: float, everything: FloatArray
+    ) -> FloatArray:
+        """Return the refit of the first set on the path whose residual is at most `bound`."""
+        first = int(np.count_nonzero(np.sqrt(squares + system.rest) > bound)) + 1
+        step = 0  # more if the refit leaves out what is nearly dependent
+        while first + step <= len(path):
+            theta = self._refit(system, path[: first + step])
+            if np.sqrt(system.residual(theta)) <= bound * (1 + 1e-9):
+                return theta
+            step = 2 * step + 1
+        return everything
 
-        norms = np.linalg.norm(system.R, axis=0)
-        if not norms.any():
-            raise ValueError("the design matrix must not be zero")
-        R = system.R / np.where(norms, norms, 1)
-        correlation = R.T @ system.Qty
-        with warnings.catch_warnings():
-            # nearly dependent columns end the path early; the set of all functions is among the candidates, too
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            _, _, path = lars_path_gram(
-                correlation, Gram=R.T @ R, n_samples=system.n_rows, method="lasso", max_iter=4 * R.shape[1]
-            )
-        found = [(int(np.abs(correlation).argmax()),), *(tuple(np.flatnonzero(c).tolist()) for c in path.T)]
-        everything = tuple(np.flatnonzero(norms).tolist())
-        return [*sorted((s for s in dict.fromkeys(found) if s and s != everything), key=len), everything]
-
-    def _good_enough(self, system: LinearSystem, supports: list[Support], bound: float) -> Iterator[FloatArray]:
-        """Iterate over the refits, smallest first, whose residual is at most `bound`.
-
-        One after the other: sets of the path are not nested, residuals need not fall from one to the next.
-        """
-        for support in supports:
-            # a bound from below by QR, which is many times cheaper than the refit
-            if support == supports[-1] or _least_residual(system, support) <= bound:
-                theta = self._refit(system, support)
-                if support == supports[-1] or np.sqrt(system.residual(theta)) <= bound:
-                    yield theta
-
-    def _refit(self, system: LinearSystem, support: Support) -> FloatArray:
+    def _refit(self, system: LinearSystem, columns: IntArray) -> FloatArray:
         theta = np.zeros(system.n_columns)
-        columns = list(support)
         part = LinearSystem(system.n_rows, R=system.R[:, columns], Qty=system.Qty, rest=system.rest)
         theta[columns] = TSVD(self.rtol).solve(part).theta
         return theta
 
 
-def _least_residual(system: LinearSystem, support: Support) -> float:
-    """Return the least ‖A θ − y‖ with the columns of a set, less rounding."""
-    part = np.column_stack([system.R[:, list(support)], system.Qty])
-    triangle = np.asarray(np.linalg.qr(part, mode="r"))
-    last = len(support)
-    beyond = float(triangle[last, last] ** 2) if len(triangle) > last else 0.0
-    return float(np.sqrt(beyond + system.rest)) * (1 - 1e-9)
+def selection_path(R: FloatArray, y: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Return columns in the order in which each lowers ‖R θ − y‖² most, beside those before, and what it then is.
+
+    Columns that depend on those before are left out: the path is as long as the matrix has rank.
+    """
+    norms = np.linalg.norm(R, axis=0)
+    rest, left = y.copy(), norms > 0
+    columns = np.asfortranarray(R / np.where(left, norms, 1))  # what of each is orthogonal to those chosen
+    path, squares = [], []
+    for _ in range(min(R.shape)):
+        sizes = np.linalg.norm(columns, axis=0)
+        left &= sizes > _DEPENDENT
+        if not left.any():
+            break
+        gains = np.abs(rest @ columns) / np.where(left, sizes, 1)
+        best = int(np.where(left, gains, -1).argmax())
+        q = columns[:, best] / sizes[best]
+        rest -= q * (q @ rest)
+        columns -= np.outer(q, q @ columns)
+        left[best] = False
+        path.append(best)
+        squares.append(float(rest @ rest))
+    return np.array(path, dtype=np.int64), np.array(squares)
 
 
 @dataclass(frozen=True)

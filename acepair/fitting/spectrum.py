@@ -12,6 +12,8 @@ from .system import LinearSystem
 _DECADES = 12  #: of λ/s² that are searched on either side of the singular values
 _POINTS = 200
 
+ZERO_MATRIX = "the design matrix must not be zero: are there atoms closer to each other than the cutoff?"
+
 Objective = Callable[[float], float]
 
 
@@ -41,7 +43,7 @@ class Spectrum:
     def check(self) -> None:
         """Raise a ValueError if there is nothing to fit, or nothing to fit it with."""
         if not self.s.size:
-            raise ValueError("the design matrix must not be zero")
+            raise ValueError(ZERO_MATRIX)
         if self.rest == 0 and not self.c.any():
             raise ValueError("the labels less their reference must not be zero everywhere")
 

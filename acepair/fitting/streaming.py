@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._types import FloatArray
-from ..evaluate import default_threads
+from ..evaluate import thread_count
 from .blas import limited_blas
 from .checkpoint import Checkpoint
 from .problem import Block, Problem
@@ -29,14 +29,16 @@ DEFAULT_MEMORY = "1GB"
 MIN_BLOCK, MAX_BLOCK = 1e6, 32e6  #: bytes; larger blocks are no faster
 ROWS_PER_COLUMN = 4  #: of a part, at least: merging its triangle then costs a twelfth of making it
 MANY_PARTS = 64  #: enough for threads to end together
-_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}  #: powers of 1000, or of 1024 with an i
 
 
 def parse_memory(memory: float | str) -> float:
-    """Return bytes of "500MB", "2 GB" or a number of bytes."""
+    """Return bytes of "500MB", "2 GiB" or a number of bytes."""
     number = r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
-    match = re.fullmatch(rf"\s*({number})\s*([kmgt]?)i?b?\s*", str(memory).lower())
-    value = float(match[1]) * _UNITS[match[4]] if match else 0.0
+    match = re.fullmatch(rf"\s*({number})\s*(?:([kmgt]?)b?|([kmgt])ib?)\s*", str(memory).lower())
+    value = 0.0
+    if match:
+        value = float(match[1]) * (1024 ** _UNITS[match[5]] if match[5] else 1000 ** _UNITS[match[4] or ""])
     if not 0 < value < float("inf"):
         raise ValueError(f"memory must be bytes, or text like '500MB', got {memory!r}")
     return value
@@ -84,9 +86,7 @@ def assemble(
     if store not in Store.__args__:  # type: ignore[attr-defined]
         raise ValueError(f"store must be one of {', '.join(Store.__args__)}, got {store!r}")  # type: ignore[attr-defined]
     budget = parse_memory(memory)
-    threads = default_threads() if threads is None else threads
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
+    threads = thread_count(threads)
     parts = divide(problem)
     block_bytes = _block_bytes(problem, len(parts), budget, threads)
     reduced = store in ("auto", "qr")
@@ -96,6 +96,8 @@ def assemble(
         from .cluster import assemble_on_cluster
 
         return assemble_on_cluster(problem, scheduler, parts, block_bytes)
+    if folder is not None and not str(folder):
+        raise ValueError("folder must be a path, got ''")
     kept = None if folder is None else Checkpoint(folder, f"{reduced} {problem.fingerprint(block_bytes)}")
     matrix = None if reduced else _matrix(problem, store, budget, kept)
     shown = sys.stderr.isatty() if progress is None else progress
@@ -233,10 +235,14 @@ def _block_bytes(problem: Problem, n_parts: int, budget: float, threads: int) ->
     fixed = max(3, depth(n_parts) + 1) * triangle + threads * (2 * triangle + 2 * largest)
     if budget < fixed + threads * largest:
         raise MemoryError(
-            f"memory must be at least {(fixed + threads * largest) / 1e6:.0f} MB for {problem.n_columns} parameters, "
-            f"the largest configuration and {threads} threads, got {budget / 1e6:.0f} MB"
+            f"memory must be at least {_megabytes(fixed + threads * largest)} for {problem.n_columns} parameters, "
+            f"the largest configuration and {threads} threads, got {budget / 1e6:.4g} MB"
         )
     return max(min(MAX_BLOCK, (budget - fixed) / threads), largest)
+
+
+def _megabytes(needed: float) -> str:
+    return f"{np.ceil(needed / 1e5) / 10:.1f} MB"
 
 
 def _matrix(problem: Problem, store: Store, budget: float, kept: Checkpoint | None) -> FloatArray:
@@ -245,8 +251,8 @@ def _matrix(problem: Problem, store: Store, budget: float, kept: Checkpoint | No
     needed = n_rows * (L + 1) * 8
     if store == "dense" and 2 * needed > budget:
         raise MemoryError(
-            f"memory must be at least {2 * needed / 1e6:.0f} MB for a dense {n_rows} × {L} matrix and a copy of it, "
-            f"got {budget / 1e6:.0f} MB; store='disk' keeps it in a file"
+            f"memory must be at least {_megabytes(2 * needed)} for a dense {n_rows} × {L} matrix and a copy of it, "
+            f"got {budget / 1e6:.4g} MB; store='disk' keeps it in a file"
         )
     if kept is not None:
         return kept.matrix((n_rows, L + 1))

@@ -31,6 +31,8 @@ def check_weights(weights: Weights | None, types: Iterable[str] = ()) -> dict[st
     ValueError
         For other keys than E, F and V, and for weights that are negative or not finite.
     """
+    if not isinstance(weights, Mapping | None):
+        raise TypeError(f"weights must be a mapping of configuration types to mappings, got {weights!r}")
     checked: dict[str, dict[str, float]] = {}
     for name, values in (DEFAULT_WEIGHTS if weights is None else weights).items():
         if not isinstance(values, Mapping):

@@ -121,7 +121,7 @@ def ace_model(
     symbols = parse_elements(elements)
     rin, r0, rcuts = radii(rin0cuts, rcut, symbols)
     level = level or TotalDegree()
-    bound = float(np.max(max_level))
+    bound = _largest("max_level", max_level)
     seed = seed or 0
 
     radial_spec = _radial_spec(level, bound, maxn, maxl)
@@ -235,7 +235,7 @@ def ace1_model(
     require({"elements": elements, "totaldegree": totaldegree})
     symbols = parse_elements(cast(Elements, elements))
     nz, degrees = len(symbols), cast(float, totaldegree)
-    largest = float(np.max(degrees))
+    largest = _largest("totaldegree", degrees)
 
     lengths = bond_lengths(symbols) if is_word(r0, "bondlen") else pair_table(r0, symbols, "r0")
     rcuts = cutoffs(rcut, lengths, symbols, variable_cutoffs, "rcut")
@@ -302,6 +302,13 @@ def _radial_spec(level: Degree, bound: float, maxn: int, maxl: int) -> list[tupl
     if not spec:
         raise ValueError(f"the largest level must admit at least one function, got {bound}")
     return spec
+
+
+def _largest(name: str, levels: float | Sequence[float]) -> float:
+    array = np.asarray(levels)
+    if not (array.size and np.issubdtype(array.dtype, np.number)):
+        raise TypeError(f"{name} must be a number, or one per order, got {levels!r}")
+    return float(array.max())
 
 
 def _basis(

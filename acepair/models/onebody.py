@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -35,12 +36,11 @@ class ETOneBody(Layer):
         values = by_symbol(E0, "E0")
         if not values:
             raise ValueError("E0 must name at least one element, got none")
-        energies = read_only(list(values.values()))
         for element, energy in values.items():
-            if not np.isfinite(energy):
-                raise ValueError(f"E0 of {element} must be finite (eV), got {energy}")
+            if not (isinstance(energy, numbers.Real) and np.isfinite(energy)):
+                raise ValueError(f"E0 of {element} must be finite (eV), got {energy!r}")
         object.__setattr__(self, "elements", tuple(values))
-        object.__setattr__(self, "energies", energies)
+        object.__setattr__(self, "energies", read_only(list(values.values())))
 
     @property
     def E0(self) -> dict[str, float]:

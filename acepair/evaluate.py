@@ -19,14 +19,13 @@ import numpy as np
 
 from . import _kernels
 from ._types import FloatArray
-from .lowering import lower
+from .engine_plan import ReadyPlan, ready_plans, refuse_coincident_rows
 from .models.base import Potential
 from .models.convert import as_calculator
 from .models.model import ACEModel
 from .models.stacked import StackedCalculator
-from .neighbors import Edges, NeighborCache, NeighborList, aligned_empty
-from .plan import Plan, RadialPlan
-from .structure import SpeciesTable, Structure, read_structure, refuse_coincident
+from .neighbors import Edges, NeighborCache, NeighborList
+from .structure import SpeciesTable, Structure, read_structure
 
 Model = Potential | ACEModel
 
@@ -72,7 +71,9 @@ class Evaluator:
     def __init__(self, model: Model, *, skin: float = 0.0, threads: int | None = None, dtype: str = "float64") -> None:
         self.calculator = as_calculator(model)
         self.threads = thread_count(threads)
-        self._single = {"float64": False, "float32": True}[dtype]
+        if dtype not in ("float64", "float32"):
+            raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
+        self._single = dtype == "float32"
         rcut = self.calculator.rcut
         self.cache = NeighborCache(rcut, skin, threads=self.threads) if rcut > 0 else None
         self.table = SpeciesTable(self.calculator.elements)
@@ -153,8 +154,7 @@ class Evaluator:
         """Return the plans for the present linear parameters."""
         versions = self.versions()
         if versions != self._versions:
-            elements = self.calculator.elements
-            self._plans = [ReadyPlan(plan, engine, elements) for plan, engine in _lowered(self.calculator, versions)]
+            self._plans = ready_plans(self.calculator, versions)
             self._versions = versions
         return self._plans
 
@@ -203,7 +203,7 @@ class Evaluator:
             extended_virials,
             edge_gradients,
             self.threads,
-            self._single,
+            single=self._single,
         )
         if coincident[0] >= 0:
             refuse_coincident_rows(coincident, packed, neighbors)
@@ -211,94 +211,6 @@ class Evaluator:
             forces += neighbors.fold(extended)[:, :3]
         if site_virials is not None and extended_virials is not None:
             site_virials += neighbors.fold(extended_virials).reshape(-1, 3, 3)
-
-
-class ReadyPlan:
-    """A plan in the form the kernels take, and the buffers it reuses."""
-
-    def __init__(self, plan: Plan, engine: _kernels.Plan, elements: tuple[str, ...]) -> None:
-        self.engine = engine
-        self.E0 = plan.E0
-        self.has_edges = bool(plan.rcut.max() > 0)
-        index = [plan.elements.index(element) for element in elements]
-        self._index = None if index == list(range(len(plan.elements))) else np.array(index, dtype=np.int32)
-        self._rows = np.empty((0, 4)), np.empty((0, 4))
-
-    def species(self, species: Any) -> Any:
-        """Translate the model's species indices to the plan's."""
-        return species if self._index is None else self._index[species]
-
-    def pack(self, structure: Structure, neighbors: NeighborList, species: Any) -> FloatArray:
-        """Positions and species of atoms and images, in an array that is kept."""
-        out, _ = self.rows(neighbors.n_atoms + neighbors.n_images)
-        return neighbors.pack(structure.positions, structure.cell, species, out=out)
-
-    def rows(self, n: int) -> tuple[FloatArray, FloatArray]:
-        """Two arrays (n, 4) for positions of and forces on atoms and images; the next call gives the same memory."""
-        if len(self._rows[0]) < n:
-            self._rows = aligned_empty((n, 4)), aligned_empty((n, 4))
-        return self._rows[0][:n], self._rows[1][:n]
-
-
-_known_plans: WeakKeyDictionary[Potential, tuple[tuple[int, ...], list[tuple[Plan, _kernels.Plan]]]] = (
-    WeakKeyDictionary()
-)
-
-
-def _lowered(calculator: Potential, versions: tuple[int, ...]) -> list[tuple[Plan, _kernels.Plan]]:
-    """Return the plans of the present parameters, which all evaluators of a potential share."""
-    known = _known_plans.get(calculator)
-    if known is None or known[0] != versions:
-        known = versions, [(plan, make_engine_plan(plan)) for plan in lower(calculator)]
-        _known_plans[calculator] = known
-    return known[1]
-
-
-def make_engine_plan(plan: Plan) -> _kernels.Plan:
-    """Hand a plan's arrays to the compiled kernels."""
-    none = np.zeros(0, dtype=np.int32)
-    dag = plan.dag
-    return _kernels.Plan(
-        E0=plan.E0,
-        rcut=plan.rcut,
-        pair_terms=[_make_engine_radial(term) for term in plan.pair_terms],
-        lmax=plan.lmax,
-        spherical=plan.spherical,
-        radial=None if plan.radial is None else _make_engine_radial(plan.radial),
-        n_A=plan.n_A,
-        run_first=plan.run_first,
-        runs=plan.runs,
-        parent=none if dag is None else dag.parent,
-        factor=none if dag is None else dag.factor,
-        group_parent=none if dag is None else dag.group_parent,
-        group_first=none if dag is None else dag.group_first,
-        leaf_factor=none if dag is None else dag.leaf_factor,
-        coefficients=np.ascontiguousarray(plan.coefficients).ravel(),
-    )
-
-
-def _make_engine_radial(radial: RadialPlan) -> _kernels.Radial:
-    table = radial.table
-    return _kernels.Radial(
-        n_functions=radial.n_functions,
-        kind=int(radial.kind),
-        transform=radial.transform,
-        envelope=radial.envelope,
-        rcut=radial.rcut,
-        recurrence=np.ascontiguousarray(radial.recurrence),
-        weights=np.ascontiguousarray(radial.weights).ravel(),
-        table=np.ascontiguousarray(table).ravel(),
-        n_intervals=table.shape[1],
-        degree=table.shape[2] - 1,
-        n_columns=table.shape[3],
-    )
-
-
-def refuse_coincident_rows(pair: tuple[int, int], packed: FloatArray, neighbors: NeighborList) -> None:
-    """Complain about two rows of `packed` in the same place."""
-    i, j = pair
-    distance = float(np.linalg.norm(packed[i, :3] - packed[j, :3]))
-    refuse_coincident(i, int(neighbors.owner[j]), distance)
 
 
 def add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None:

@@ -45,6 +45,7 @@ class BareKernel:
         self, model: Any, atoms: Atoms, *, threads: int = 1, dtype: str = "float64", skin: float = 0.0
     ) -> None:
         evaluator = Evaluator(model, threads=threads, skin=skin, **options_for(dtype))
+        self.single = dtype == "float32"
         structure = read_structure(atoms, evaluator.table)
         self.neighbors = evaluator.neighbors(structure)
         (plan,) = (plan for plan in evaluator.plans() if plan.has_edges)
@@ -59,5 +60,5 @@ class BareKernel:
             array[:] = 0
         _kernels.evaluate(
             self.plan, self.memory, self.packed, self.neighbors.first, self.neighbors.neighbor, self.centres,
-            self.offsets, self.energies, self.forces, self.virial, None, None, self.threads,
+            self.offsets, self.energies, self.forces, self.virial, None, None, self.threads, self.single,
         )  # fmt: skip

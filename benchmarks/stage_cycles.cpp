@@ -45,10 +45,10 @@ void timed_block(const Plan &plan, const System &system, const CentreBlock &cent
         clock.end(sum_A);
     }
     clock.start();
-    Vec energy = sums_over_lanes(pair_energy) + plan.E0[z_i];
+    Vec energy = sums_over_lanes(pair_energy);
     for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
     products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
-    store(out.site_energy, energy);
+    store_wide(out.site_energy, energy, plan.E0[z_i]);
     for (int64_t a = 0; a < n_A; a += W) transpose(reinterpret_cast<double *>(work.node_adj + a), W, work.A_atoms + a, n_A);
     clock.end(products);
     Vec virial[9];

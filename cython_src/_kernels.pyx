@@ -358,6 +358,8 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     """
     cdef System system
     cdef Outputs out
+    if species_first.shape[0] != plan.c.n_species + 1:
+        raise ValueError(f"species_first must have {plan.c.n_species + 1} entries, got {species_first.shape[0]}")
     if centres.shape[0] == 0:
         return no_pair
     choose_kernels()

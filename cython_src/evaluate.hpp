@@ -160,6 +160,9 @@ inline void list_extent(const System &system, const std::vector<CentreBlock> &bl
     }
 }
 
+/// How many blocks of edges a block of centres can have: the edges of a centre are in order of species, blocks hold one each.
+inline int64_t max_edge_blocks(int64_t longest_block, int width, int n_species) { return longest_block / width + width * n_species; }
+
 /// Blocks worth a thread: below, starting one costs more than it saves.
 inline constexpr int64_t min_blocks_per_thread = 4;
 
@@ -181,8 +184,7 @@ void evaluate(const KernelsOf<Real> &kernels, const PlanOf<Real> &plan, const Sy
     int64_t longest_block, longest;
     list_extent(system, blocks, longest_block, longest);
     const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 32 * n_threads);
-    const int64_t max_edge_blocks = longest_block / W + W * plan.n_species;
-    SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks, out.site_virials != nullptr);
+    SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks(longest_block, W, plan.n_species), out.site_virials != nullptr);
     const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);
 

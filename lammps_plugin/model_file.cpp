@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -19,6 +20,7 @@ constexpr int format_version = 1;
 constexpr std::string_view magic = "{\"__metadata__\":{\"format\":\"acepair\",\"format_version\":\"";
 constexpr std::string_view after_version = "\",\"sha256\":\"";
 constexpr int max_lmax = 100, max_exponent = 1000, table_columns = 8;
+constexpr double max_cutoff = 1e4;  // Å
 constexpr int32_t max_int32 = std::numeric_limits<int32_t>::max();
 
 constexpr std::string_view symbols[] = {
@@ -76,7 +78,7 @@ int64_t end_of_data(const Json &header) {
     return end;
 }
 
-Container open(const std::string &path) {
+Container open_container(const std::string &path) {
     Container file;
     file.content = read_bytes(path);
     const std::string &content = file.content;
@@ -97,16 +99,25 @@ Container open(const std::string &path) {
     return file;
 }
 
+/// How many entries a shape has, `most` + 1 if they are more than `most`.
+int64_t count_entries(const std::vector<Json> &shape, int64_t most) {
+    int64_t n = 1;
+    bool empty = false;  // with a zero in its shape it has none, whatever its other lengths
+    for (const Json &entry : shape) {
+        const int64_t length = entry.integer(0, int64_t(1) << 52);
+        empty |= !length;
+        n = length && n > most / length ? most + 1 : n * std::max<int64_t>(length, 1);
+    }
+    return empty ? 0 : n;
+}
+
 /// An array in memory of its own.
 template <class T> struct Array {
     const T *data = nullptr;
     std::vector<int64_t> shape;
+    int64_t count = 0;
 
-    int64_t size() const {
-        int64_t n = 1;
-        for (const int64_t m : shape) n *= m;
-        return n;
-    }
+    int64_t size() const { return count; }
     const T *begin() const { return data; }
     const T *end() const { return data + size(); }
 };
@@ -143,6 +154,13 @@ public:
         if (!ascending) fail("tensor " + prefix + name + " must ascend from 0 to " + std::to_string(end));
         return array;
     }
+    /// The tensor `rcut`, Å.
+    const double *cutoffs(int64_t n_pairs) const {
+        const Array<double> array = reals("rcut", {n_pairs});
+        for (const double cutoff : array)
+            if (cutoff < 0 || cutoff > max_cutoff) refuse("rcut", "must lie in 0 ... 10000 A");
+        return array.data;
+    }
     int32_t scalar(const std::string &name, int32_t low, int32_t high) const {
         const int32_t value = *integers(name, {}).data;
         if (value < low || value > high) fail("tensor " + prefix + name + " is out of its range, " + std::to_string(value));
@@ -162,18 +180,14 @@ private:
         if (entry["dtype"].text() != type) fail("tensor " + name + " must be " + type + ", it is " + entry["dtype"].text());
         Array<T> array;
         const int64_t limit = int64_t(file.data.size());
-        int64_t bytes = sizeof(T);
-        for (const Json &n : entry["shape"].elements()) {
-            array.shape.push_back(n.integer(0, limit));
-            // one with a zero in its shape has no bytes, whatever its other lengths
-            if (array.shape.back() && bytes > limit / array.shape.back()) bytes = limit + 1;
-            else bytes *= array.shape.back();
-        }
+        array.count = count_entries(entry["shape"].elements(), limit);
+        for (const Json &n : entry["shape"].elements()) array.shape.push_back(n.integer(0, limit));
         bool fits = array.shape.size() == expected.size();
         for (size_t k = 0; fits && k < expected.size(); ++k) fits = expected[k] == any || expected[k] == array.shape[k];
         if (!fits) fail("tensor " + name + " has the wrong shape");
         const std::vector<Json> &offsets = entry["data_offsets"].elements();
         const int64_t begin = offsets[0].integer(0, limit), end = offsets[1].integer(0, limit);
+        const int64_t bytes = array.count * int64_t(sizeof(T));  // no overflow: the count is at most the size of the file
         if (end - begin != bytes) fail("tensor " + name + " does not fill its place");
         char *const copy = memory.emplace_back().reserve(std::max<int64_t>(bytes, 1));
         std::memcpy(copy, file.data.data() + begin, size_t(bytes));
@@ -210,7 +224,7 @@ RadialPlan read_radial(const Reader &file, int64_t n_pairs) {
     radial.transform = reinterpret_cast<const TransformParameters *>(file.reals("transform", {n_pairs, 8}).data);
     radial.envelope = reinterpret_cast<const EnvelopeParameters *>(file.reals("envelope", {n_pairs, 6}).data);
     for (int64_t pair = 0; pair < n_pairs; ++pair) check_transform(file, radial.transform[pair]), check_envelope(file, radial.envelope[pair]);
-    radial.rcut = file.reals("rcut", {n_pairs}).data;
+    radial.rcut = file.cutoffs(n_pairs);
 
     if (radial.kind == BasisKind::table) {
         read_table(file, n_pairs, radial);
@@ -223,6 +237,13 @@ RadialPlan read_radial(const Reader &file, int64_t n_pairs) {
     radial.A = recurrence.data, radial.B = recurrence.data + n_q, radial.C = recurrence.data + 2 * n_q;
     if (radial.kind == BasisKind::series) radial.weights = file.reals("weights", {n_pairs, n, n_q}).data;
     return radial;
+}
+
+RadialPlan read_pair_term(const Reader &file, int64_t n_pairs) {
+    const RadialPlan term = read_radial(file, n_pairs);
+    if (term.n_functions != 1) file.refuse("n_functions", "must be 1 in a pair term");
+    if (term.kind == BasisKind::recurrence) file.refuse("kind", "must be a series or a table in a pair term");
+    return term;
 }
 
 Dag read_dag(const Reader &file, int32_t n_A, const double *coefficients, int64_t &size) {
@@ -274,9 +295,9 @@ void read_plan(const Reader &file, int32_t n_tensors, const std::vector<std::str
     loaded.species.assign(species.begin(), species.end());
     plan.n_species = int32_t(n_species);
     plan.E0 = file.reals("E0", {n_species}).data;
-    plan.rcut = file.reals("rcut", {n_pairs}).data;
+    plan.rcut = file.cutoffs(n_pairs);
     plan.n_pair_terms = file.scalar("n_pair_terms", 0, n_tensors);
-    for (int t = 0; t < plan.n_pair_terms; ++t) loaded.pair_terms.push_back(read_radial(file.under("pair/" + std::to_string(t) + "/"), n_pairs));
+    for (int t = 0; t < plan.n_pair_terms; ++t) loaded.pair_terms.push_back(read_pair_term(file.under("pair/" + std::to_string(t) + "/"), n_pairs));
     plan.pair_terms = loaded.pair_terms.data();
     plan.lmax = file.scalar("lmax", -1, max_lmax);
     loaded.harmonics = make_harmonics_constants(std::max(plan.lmax, 0));
@@ -285,14 +306,12 @@ void read_plan(const Reader &file, int32_t n_tensors, const std::vector<std::str
 }
 
 /// Linear parameters: the readouts' weights in the declaration.
-int64_t count_functions(const Json &header) {
+int64_t count_parameters(const Json &header) {
     int64_t n = 0;
     for (const auto &[name, entry] : header.items()) {
         const auto ends_with = [&](std::string_view end) { return name.size() >= end.size() && name.compare(name.size() - end.size(), end.npos, end) == 0; };
         if (name.rfind("model/", 0) != 0 || !ends_with("/weights") || ends_with("rembed/weights")) continue;
-        int64_t size = 1;
-        for (const Json &length : entry["shape"].elements()) size *= length.integer(0, 1 << 30);
-        n += size;
+        n += std::min<int64_t>(count_entries(entry["shape"].elements(), max_int32), max_int32);  // only the log shows it
     }
     return n;
 }
@@ -317,10 +336,12 @@ double ModelFile::rcut_max() const {
 }
 
 void read_model_file(const std::string &path, ModelFile &model) {
-    const Container file = open(path);
+    const Container file = open_container(path);
+    const Json &metadata = file.header["__metadata__"], units = Json::parse(metadata["units"].text());
+    if (units["energy"].text() != "eV" || units["length"].text() != "Angstrom") fail("its units must be eV and Angstrom, not " + metadata["units"].text());
     model.sha256 = file.sha256;
-    model.n_functions = count_functions(file.header);
-    std::istringstream names(file.header["__metadata__"]["elements"].text());
+    model.n_parameters = count_parameters(file.header);
+    std::istringstream names(metadata["elements"].text());
     for (std::string name; names >> name;) model.elements.push_back(name);
     if (model.elements.empty()) fail("it names no elements");
     const auto n_tensors = int32_t(file.header.items().size());

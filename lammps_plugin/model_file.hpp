@@ -1,8 +1,8 @@
 // Model files (docs/model_file.md): what of them the kernels run. Everything an engine follows is checked here.
 #pragma once
 
+#include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -25,7 +25,7 @@ struct LoadedPlan {
 struct ModelFile {
     std::vector<std::string> elements;  ///< symbols, in order of the model's species index
     std::deque<LoadedPlan> plans;       ///< their sum is the energy
-    int64_t n_functions = 0;            ///< linear parameters, 0 if the file does not say
+    int64_t n_parameters = 0;           ///< linear ones, 0 if the file does not say
     std::string sha256;
 
     double rcut(int z_i, int z_j) const;  ///< Å, of the model's species, in either order

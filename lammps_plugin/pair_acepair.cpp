@@ -6,18 +6,28 @@
 #include <stdexcept>
 
 #include "atom.h"
-#include "broadcast.hpp"
 #include "comm.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "together.hpp"
 #include "update.h"
 
 using namespace LAMMPS_NS;
 using acepair::BlockResult;
 using acepair::CentreBlock;
+
+namespace {
+
+std::string join(const std::vector<std::string> &words, const char *separator) {
+    std::string text;
+    for (const std::string &word : words) text += (text.empty() ? "" : separator) + word;
+    return text;
+}
+
+}  // namespace
 
 PairACEPair::PairACEPair(LAMMPS *lammps) : Pair(lammps) {
     single_enable = 0;
@@ -48,81 +58,92 @@ void PairACEPair::allocate() {
 void PairACEPair::settings(int narg, char **) {
     if (narg) error->all(FLERR, "Pair style {} takes no arguments, got {}", style_name(), narg);
     const char *const isa = std::getenv("ACEPAIR_ISA");
-    kernels = acepair::select_kernels(isa);
-    if (kernels) return;
-    std::string names;
-    for (auto table = acepair::available_kernels(); *table; ++table) names += (names.empty() ? "" : ", ") + std::string((*table)->isa);
-    error->all(FLERR, "ACEPAIR_ISA must be one of {} on this machine, got {}", names, isa);
+    const acepair::Kernels *const chosen = acepair::select_kernels(isa);
+    std::vector<std::string> names;
+    for (auto table = acepair::available_kernels(); *table; ++table) names.push_back((*table)->isa);
+    refuse_together(lmp, FLERR, chosen ? "" : fmt::format("ACEPAIR_ISA must be one of {} on this machine, got {}", join(names, ", "), isa));
+    kernels = chosen;
+    list_is_new = true;  // blocks have the width of the kernels
+}
+
+void PairACEPair::forget() {
+    model.reset();
+    packed_atoms.clear();
 }
 
 void PairACEPair::coeff(int narg, char **arg) {
+    forget();
+    if (!kernels) error->all(FLERR, "pair_coeff needs a pair_style {} that was accepted", style_name());
     if (narg != 3 + atom->ntypes)
         error->all(FLERR, "Pair style {} needs 'pair_coeff * * FILE' and an element or NULL for each of {} atom types", style_name(), atom->ntypes);
     if (!allocated) allocate();
-    read_model(arg[2]);
-    map_types(arg[2], narg, arg);
-    if (comm->me == 0) log_model(arg[2]);
-}
-
-void PairACEPair::read_model(const std::string &file) {
-    model.reset();
-    const auto read = [&]() -> std::string {
-        const std::string path = utils::get_potential_file_path(file);
-        model_path = path;
-        if (path.empty()) return "no such file, neither as named nor in LAMMPS_POTENTIALS";
-        try {
-            auto loaded = std::make_unique<acepair::ModelFile>();
-            acepair::read_model_file(path, *loaded);
-            model = std::move(loaded);
-        } catch (const std::exception &failure) {
-            return failure.what();
-        }
-        return "";
-    };
-    // all ranks stop together where the first one fails; one that fails alone stops the others
-    const std::string problem = broadcast_line(comm->me == 0 ? read() : "", comm->me, world);
-    if (!problem.empty()) error->all(FLERR, "Cannot read model {}: {}", file, problem);
-    if (comm->me == 0) return;
-    const std::string mine = read();
-    if (!mine.empty()) error->one(FLERR, "Cannot read model {}: {}", file, mine);
-}
-
-void PairACEPair::map_types(const std::string &file, int narg, char **arg) {
+    const std::string file = arg[2];
+    std::string path;
+    std::unique_ptr<acepair::ModelFile> candidate = read_model(file, path);
+    std::vector<acepair::PackedAtoms> prepared = prepare_atoms(*candidate, find_species(*candidate, file, arg + 3));
+    open_engine(path);
     map_element2type(narg - 3, arg + 3);
-    std::vector<int32_t> model_species(atom->ntypes + 1, -1);
-    for (int type = 1; type <= atom->ntypes; ++type) {
-        if (map[type] < 0) continue;
-        const std::string symbol = elements[map[type]];
-        const auto found = std::find(model->elements.begin(), model->elements.end(), symbol);
-        if (found == model->elements.end()) {
-            std::string known;
-            for (const std::string &element : model->elements) known += (known.empty() ? "" : ", ") + element;
-            error->all(FLERR, "Element {} is not in the model {} (it has {})", symbol, file, known);
-        }
-        model_species[type] = int32_t(found - model->elements.begin());
-    }
-    sites.clear();
-    for (const acepair::LoadedPlan &loaded : model->plans) {
-        std::vector<int32_t> species(model_species);
-        for (int32_t &z : species) z = z < 0 ? -1 : loaded.species[z];
-        sites.emplace_back(std::move(species), loaded.plan.n_species);
-    }
-    for (int i = 0; i <= atom->ntypes; ++i)
-        for (int j = 0; j <= atom->ntypes; ++j) scale[i][j] = 1;
+    model = std::move(candidate), packed_atoms = std::move(prepared);
+    for (int i = 1; i <= atom->ntypes; ++i)
+        for (int j = 1; j <= atom->ntypes; ++j) scale[i][j] = 1;
     list_is_new = true;
+    if (comm->me == 0) log_model(file);
+}
+
+std::unique_ptr<acepair::ModelFile> PairACEPair::read_model(const std::string &file, std::string &path) {
+    auto candidate = std::make_unique<acepair::ModelFile>();
+    std::string problem;
+    path = utils::get_potential_file_path(file);
+    try {
+        if (path.empty()) throw std::runtime_error("no such file, neither as named nor in LAMMPS_POTENTIALS");
+        acepair::read_model_file(path, *candidate);
+    } catch (const std::exception &failure) {
+        problem = fmt::format("Cannot read model {}: {}", file, failure.what());
+    }
+    refuse_together(lmp, FLERR, problem);
+    return candidate;
+}
+
+/// The model's species of each atom type, −1 for NULL.
+std::vector<int32_t> PairACEPair::find_species(const acepair::ModelFile &candidate, const std::string &file, char **names) {
+    const std::vector<std::string> &known = candidate.elements;
+    std::vector<int32_t> species(atom->ntypes + 1, -1);
+    for (int type = 1; type <= atom->ntypes; ++type) {
+        const std::string symbol = names[type - 1];
+        if (symbol == "NULL") continue;
+        const auto found = std::find(known.begin(), known.end(), symbol);
+        if (found == known.end()) error->all(FLERR, "Element {} is not in the model {} (it has {})", symbol, file, join(known, ", "));
+        species[type] = int32_t(found - known.begin());
+    }
+    return species;
+}
+
+std::vector<acepair::PackedAtoms> PairACEPair::prepare_atoms(const acepair::ModelFile &candidate, const std::vector<int32_t> &species_of_type) {
+    std::vector<acepair::PackedAtoms> prepared;
+    for (const acepair::LoadedPlan &loaded : candidate.plans) {
+        std::vector<int32_t> species(species_of_type);
+        for (int32_t &z : species) z = z < 0 ? -1 : loaded.species[z];
+        prepared.emplace_back(std::move(species), loaded.plan.n_species);
+    }
+    return prepared;
 }
 
 void PairACEPair::log_model(const std::string &file) {
-    std::string known, mapping;
-    for (const std::string &element : model->elements) known += " " + element;
+    std::string mapping;
     for (int type = 1; type <= atom->ntypes; ++type)
         mapping += fmt::format("{} {} -> {}", type > 1 ? "," : "", type, map[type] < 0 ? "NULL" : elements[map[type]]);
-    std::string functions = model->n_functions ? fmt::format(", {} functions", model->n_functions) : "";
-    utils::logmesg(lmp, "{} {}: elements{}, cutoff {:.6g} A{}, {}, sha256 {:.12}; types:{}\n", style_name(), file, known, model->rcut_max(),
-                   functions, engine_name(), model->sha256, mapping);
+    const std::string parameters = model->n_parameters ? fmt::format(", {} linear parameters", model->n_parameters) : "";
+    utils::logmesg(lmp, "{} {}: elements {}, cutoff {:.6g} A{}, {}, sha256 {:.12}; types:{}\n", style_name(), file, join(model->elements, " "),
+                   model->rcut_max(), parameters, engine_name(), model->sha256, mapping);
+}
+
+/// For LAMMPS as a library, where a script goes on after an error.
+void PairACEPair::check_set() {
+    if (!model) error->all(FLERR, "All pair coeffs are not set");
 }
 
 void PairACEPair::init_style() {
+    check_set();
     if (std::strcmp(update->unit_style, "metal") != 0)
         error->all(FLERR, "Pair style {} requires metal units, got {}", style_name(), update->unit_style);
     if (!force->newton_pair) error->all(FLERR, "Pair style {} requires newton pair on", style_name());
@@ -136,6 +157,7 @@ void PairACEPair::init_list(int id, NeighList *new_list) {
 }
 
 double PairACEPair::init_one(int i, int j) {
+    check_set();
     if (!setflag[i][j]) error->all(FLERR, "All pair coeffs are not set");
     scale[j][i] = scale[i][j];
     const std::vector<std::string> &known = model->elements;
@@ -154,34 +176,49 @@ bool PairACEPair::update_neighbors() {
 }
 
 void PairACEPair::compute(int eflag, int vflag) {
+    check_set();
     ev_init(eflag, vflag);
-    const bool new_list = update_neighbors();
-    scaled = false;
-    for (int type = 1; type <= atom->ntypes; ++type) scaled |= map[type] >= 0 && scale[type][type] != 1;
+    pack_atoms(update_neighbors());
+    scaled = is_scaled();
     forces.assign(4 * size_t(atom->nlocal + atom->nghost), 0.0);
-    for (size_t k = 0; k < sites.size(); ++k) add_plan(k, new_list);
+    for (size_t k = 0; k < packed_atoms.size(); ++k) add_plan(k);
     add_forces();
     if (vflag_fdotr) virial_fdotr_compute();
 }
 
-void PairACEPair::update_sites(size_t k, bool new_list) {
-    sites[k].update(atom->nlocal + atom->nghost, atom->x, atom->type, list->inum, list->ilist, neighbors, kernels->width, new_list);
+void PairACEPair::pack_atoms(bool new_list) {
+    for (acepair::PackedAtoms &packed : packed_atoms) {
+        const bool other_species = packed.pack(atom->nlocal + atom->nghost, atom->x, atom->type);
+        if (new_list || other_species) packed.order(atom->type, list->inum, list->ilist, neighbors, kernels->width);
+    }
 }
 
-/// Add the energies, forces and virials of one plan.
-void PairACEPair::add_plan(size_t k, bool new_list) {
-    update_sites(k, new_list);
-    const acepair::LoadedPlan &loaded = model->plans[k];
-    const acepair::Sites &plan_sites = sites[k];
-    if (plan_sites.blocks.empty()) return;
+/// Whether fix adapt has set factors. Those of I = J alone have an effect.
+bool PairACEPair::is_scaled() {
+    bool found = false;
+    for (int i = 1; i <= atom->ntypes; ++i) {
+        if (map[i] < 0) continue;
+        found |= scale[i][i] != 1;
+        for (int j = i + 1; j <= atom->ntypes; ++j)
+            if (map[j] >= 0 && scale[i][j] != 1 && scale[i][j] != scale[i][i] && scale[i][j] != scale[j][j])
+                error->all(FLERR, "Pair style {}: scale {} {} has no effect: those of {} {} and {} {} multiply the energies of these atoms", style_name(),
+                           i, j, i, i, j, j);
+    }
+    return found;
+}
+
+void PairACEPair::add_plan(size_t k) {
+    const acepair::Plan &plan = model->plans[k].plan;
+    const acepair::PackedAtoms &packed = packed_atoms[k];
+    if (packed.blocks.empty()) return;
     const int W = kernels->width;
-    const acepair::System system = plan_sites.system(neighbors);
+    const acepair::System system = packed.system(neighbors);
     const bool with_vectors = vflag_atom || cvflag_atom || scaled;
-    acepair::Slots slot(slots, 1, W, plan_sites.longest_block / W + W * loaded.plan.n_species, with_vectors);
-    char *const work = workspace.reserve(kernels->workspace_bytes(loaded.plan, plan_sites.longest));
-    for (const CentreBlock &block : plan_sites.blocks) {
-        kernels->evaluate(loaded.plan, system, block, plan_sites.longest, work, true, slot[0]);
-        add_block(block, slot[0]);
+    acepair::Slots slots(memory_of_kernels, 1, W, acepair::max_edge_blocks(packed.longest_block, W, plan.n_species), with_vectors);
+    char *const workspace = memory_of_kernels.workspace.reserve(kernels->workspace_bytes(plan, packed.longest));
+    for (const CentreBlock &block : packed.blocks) {
+        kernels->evaluate(plan, system, block, packed.longest, workspace, true, slots[0]);
+        add_block(block, slots[0]);
     }
 }
 
@@ -198,11 +235,14 @@ void PairACEPair::add_block(const CentreBlock &block, BlockResult &result) {
             if (eflag_atom) eatom[block.centre[k]] += result.site_energy[k];
         }
     kernels->add_forces(block, result, forces.data());
-    if (vflag_global && !vflag_fdotr) {
-        static constexpr int row_major[6] = {0, 4, 8, 1, 2, 5};  // xx, yy, zz, xy, xz, yz
-        for (int c = 0; c < 6; ++c) virial[c] += result.virial[row_major[c]];
-    }
-    if (vflag_atom || cvflag_atom) add_atom_virials(block, result);
+    if (vflag_global && !vflag_fdotr) add_virial(result.virial);
+    if (vflag_atom || cvflag_atom) add_block_virials(block, result);
+}
+
+/// LAMMPS's order is xx, yy, zz, xy, xz, yz.
+void PairACEPair::add_virial(const double *row_major) {
+    static constexpr int place[6] = {0, 4, 8, 1, 2, 5};
+    for (int c = 0; c < 6; ++c) virial[c] += row_major[place[c]];
 }
 
 void PairACEPair::scale_block(const CentreBlock &block, BlockResult &result) const {
@@ -222,26 +262,27 @@ void PairACEPair::scale_block(const CentreBlock &block, BlockResult &result) con
     }
 }
 
-/// Of −D ⊗ g a half to each atom; the centroid form, which heat flux needs, all to the neighbour.
-void PairACEPair::add_atom_virials(const CentreBlock &block, const BlockResult &result) {
+void PairACEPair::add_block_virials(const CentreBlock &block, const BlockResult &result) {
     const int W = kernels->width;
-    for (int64_t k = 0, b = 0; k < block.count; ++k) {
-        const int i = block.centre[k];
+    for (int64_t k = 0, b = 0; k < block.count; ++k)
         for (const int64_t end = b + result.n_edge_blocks[k]; b < end; ++b)
             for (int e = 0; e < result.edge_count[b]; ++e) {
-                const int j = result.edge_neighbor[b * W + e];
-                double v[3][3];
-                for (int c = 0; c < 9; ++c) v[c / 3][c % 3] = -result.vector[(3 * b + c / 3) * W + e] * result.gradient[(3 * b + c % 3) * W + e];
-                if (vflag_atom) {
-                    const double symmetric[6] = {v[0][0], v[1][1], v[2][2], 0.5 * (v[0][1] + v[1][0]), 0.5 * (v[0][2] + v[2][0]),
-                                                 0.5 * (v[1][2] + v[2][1])};
-                    for (int c = 0; c < 6; ++c) vatom[i][c] += 0.5 * symmetric[c], vatom[j][c] += 0.5 * symmetric[c];
-                }
-                if (cvflag_atom) {
-                    const double full[9] = {v[0][0], v[1][1], v[2][2], v[0][1], v[0][2], v[1][2], v[1][0], v[2][0], v[2][1]};
-                    for (int c = 0; c < 9; ++c) cvatom[j][c] += full[c];
-                }
+                const double *const D = result.vector + 3 * b * W + e, *const g = result.gradient + 3 * b * W + e;
+                const double vector[3] = {D[0], D[W], D[2 * W]}, gradient[3] = {g[0], g[W], g[2 * W]};
+                add_edge_virial(block.centre[k], result.edge_neighbor[b * W + e], vector, gradient);
             }
+}
+
+/// Of −D ⊗ g a half to each atom; the centroid form, which heat flux needs, all to the neighbour.
+void PairACEPair::add_edge_virial(int i, int j, const double *D, const double *g) {
+    if (vflag_atom) {
+        const double half[6] = {0.5 * D[0] * g[0], 0.5 * D[1] * g[1], 0.5 * D[2] * g[2], 0.25 * (D[0] * g[1] + D[1] * g[0]),
+                                0.25 * (D[0] * g[2] + D[2] * g[0]), 0.25 * (D[1] * g[2] + D[2] * g[1])};
+        for (int c = 0; c < 6; ++c) vatom[i][c] -= half[c], vatom[j][c] -= half[c];
+    }
+    if (cvflag_atom) {
+        static constexpr int row[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, column[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
+        for (int c = 0; c < 9; ++c) cvatom[j][c] -= D[row[c]] * g[column[c]];
     }
 }
 
@@ -262,6 +303,6 @@ double PairACEPair::memory_usage() {
     double bytes = Pair::memory_usage();
     bytes += double(neighbors.first.capacity() * sizeof(int64_t) + neighbors.neighbor.capacity() * sizeof(int32_t));
     bytes += double(forces.capacity() * sizeof(double));
-    for (const acepair::Sites &plan_sites : sites) bytes += plan_sites.bytes();
+    for (const acepair::PackedAtoms &packed : packed_atoms) bytes += packed.bytes();
     return bytes;
 }

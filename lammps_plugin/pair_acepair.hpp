@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "model_file.hpp"
-#include "neighbor_copy.hpp"
+#include "packed_atoms.hpp"
 #include "pair.h"
 
 namespace LAMMPS_NS {
@@ -24,34 +26,42 @@ public:
     double memory_usage() override;
 
 protected:
-    std::unique_ptr<acepair::ModelFile> model;
-    std::string model_path;  ///< where it was found
+    std::unique_ptr<acepair::ModelFile> model;  ///< null until pair_coeff has succeeded
     acepair::NeighborCopy neighbors;
-    double **scale = nullptr;  ///< (types + 1, types + 1); the diagonal multiplies the energy of the atoms of a type
-
-    std::vector<acepair::Sites> sites;  ///< one for each plan
-    std::vector<double> forces;         ///< (local atoms and ghosts, 4)
+    std::vector<acepair::PackedAtoms> packed_atoms;  ///< one for each plan
+    std::vector<double> forces;                      ///< (local atoms and ghosts, 4)
 
     virtual const char *style_name() const { return "acepair"; }
     virtual std::string engine_name() const { return std::string(kernels->isa) + " kernels"; }
-    virtual void add_plan(size_t k, bool new_list);
+    /// Nothing is set until pair_coeff succeeds again.
+    virtual void forget();
+    /// Make ready what evaluates the file, the last thing in pair_coeff that can fail.
+    virtual void open_engine(const std::string &) {}
+    /// Add the energies, forces and virials of one plan, whose atoms are packed.
+    virtual void add_plan(size_t k);
+
     [[noreturn]] void refuse_coincident(int i, int j);
-    void update_sites(size_t k, bool new_list);
+    void add_virial(const double *row_major);
+    void add_edge_virial(int i, int j, const double *D, const double *g);
 
 private:
     const acepair::Kernels *kernels = nullptr;
-    acepair::Buffer workspace;
-    acepair::Memory slots;
+    acepair::Memory memory_of_kernels;
+    double **scale = nullptr;  ///< (types + 1, types + 1); the diagonal multiplies the energy of the atoms of a type
     bool list_is_new = true, scaled = false;
 
     void allocate();
-    void read_model(const std::string &file);
-    void map_types(const std::string &file, int narg, char **arg);
+    std::unique_ptr<acepair::ModelFile> read_model(const std::string &file, std::string &path);
+    std::vector<int32_t> find_species(const acepair::ModelFile &candidate, const std::string &file, char **names);
+    std::vector<acepair::PackedAtoms> prepare_atoms(const acepair::ModelFile &candidate, const std::vector<int32_t> &species_of_type);
     void log_model(const std::string &file);
+    void check_set();
     bool update_neighbors();
+    void pack_atoms(bool new_list);
+    bool is_scaled();
     void add_block(const acepair::CentreBlock &block, acepair::BlockResult &result);
     void scale_block(const acepair::CentreBlock &block, acepair::BlockResult &result) const;
-    void add_atom_virials(const acepair::CentreBlock &block, const acepair::BlockResult &result);
+    void add_block_virials(const acepair::CentreBlock &block, const acepair::BlockResult &result);
     void add_forces();
 };
 

@@ -5,6 +5,7 @@
 
 #include "atom.h"
 #include "error.h"
+#include "together.hpp"
 
 using namespace LAMMPS_NS;
 using acepair::PyObject;
@@ -14,7 +15,13 @@ PairACEPairPython::PairACEPairPython(LAMMPS *lammps) : PairACEPair(lammps) {}
 
 PairACEPairPython::~PairACEPairPython() { close(); }
 
+void PairACEPairPython::forget() {
+    PairACEPair::forget();
+    close();
+}
+
 void PairACEPairPython::close() {
+    views.clear();
     if (!host) return;
     const PythonHost::Lock lock(PythonHost::get());
     PythonHost::get().decrement(host);
@@ -22,106 +29,110 @@ void PairACEPairPython::close() {
 }
 
 void PairACEPairPython::settings(int narg, char **arg) {
-    device = narg == 1 ? arg[0] : "";
-    if (device != "cpu" && device != "cuda") error->all(FLERR, "Pair style acepair/python takes one argument, cpu or cuda");
+    const std::string wanted = narg == 1 ? arg[0] : "";
+    if (wanted != device) forget();
+    device = "";
+    if (wanted != "cpu" && wanted != "cuda") error->all(FLERR, "Pair style acepair/python takes one argument, cpu or cuda");
     PairACEPair::settings(0, nullptr);
+    device = wanted;
 }
 
-const PythonHost &PairACEPairPython::python() {
+void PairACEPairPython::open_engine(const std::string &path) {
+    start_python();
+    const std::string problem = create_host(path);
+    refuse_together(lmp, FLERR, problem.empty() ? "" : "Pair style acepair/python: " + problem);
+}
+
+void PairACEPairPython::start_python() {
+    std::string problem;
     try {
-        return PythonHost::get();
+        PythonHost::get();
     } catch (const std::runtime_error &failure) {
-        error->all(FLERR, "Pair style acepair/python: {}", failure.what());
+        problem = std::string("Pair style acepair/python: ") + failure.what();
     }
+    refuse_together(lmp, FLERR, problem);
 }
 
-/// Python's answer, "" if all went well; what it raised is in the text.
-std::string PairACEPairPython::take_text(PyObject *result) {
+/// Returns what went wrong, "" for nothing.
+std::string PairACEPairPython::create_host(const std::string &path) {
+    const PythonHost &py = PythonHost::get();
+    const PythonHost::Lock lock(py);
+    PyObject *const module = py.import_module("acepair.lammps.hosted");
+    PyObject *const created = module ? py.call_method(module, "Hosted", nullptr) : nullptr;
+    if (module) py.decrement(module);
+    if (!created) {
+        py.print_error();
+        return "Python cannot import acepair, see above";
+    }
+    host = created;  // forget() gives it up, whatever happens next
+    return answer(py.call_method(host, "open", "ss", path.c_str(), device.c_str()));
+}
+
+/// Python's answer: what went wrong, "" for nothing. Takes the reference.
+std::string PairACEPairPython::answer(PyObject *result) {
     const PythonHost &py = PythonHost::get();
     const char *const text = result ? py.utf8(result) : nullptr;
-    if (!text) {
-        py.print_error();
-        error->one(FLERR, "Pair style acepair/python: Python raised the error above");
-    }
-    const std::string answer = text;
-    py.decrement(result);
-    return answer;
+    const std::string problem = text ? text : "Python raised the error above";
+    if (!text) py.print_error();
+    if (result) py.decrement(result);
+    return problem;
 }
 
-void PairACEPairPython::coeff(int narg, char **arg) {
-    close();
-    PairACEPair::coeff(narg, arg);
-    const PythonHost &py = python();
-    std::string problem;
-    {
-        const PythonHost::Lock lock(py);
-        PyObject *const module = py.import_module("acepair.lammps.hosted");
-        if (module) {
-            host = py.call_method(module, "Hosted", nullptr);
-            py.decrement(module);
-        }
-        if (!host) {
-            py.print_error();
-            problem = "Python cannot import acepair, see above";
-        } else {
-            problem = take_text(py.call_method(host, "open", "ss", model_path.c_str(), device.c_str()));
-        }
-    }
-    if (!problem.empty()) error->all(FLERR, "Pair style acepair/python: {}", problem);
-    bound.clear();
-    bound.resize(sites.size());
+/// While a step runs the ranks do not wait for each other: one stops all.
+void PairACEPairPython::stop_if(const std::string &problem) {
+    if (!problem.empty()) error->one(FLERR, "Pair style acepair/python: {}", problem);
 }
 
-void PairACEPairPython::add_plan(size_t k, bool new_list) {
-    update_sites(k, new_list);
-    Bound &mine = bound[k];
-    if (sites[k].centres.empty()) return;
+void PairACEPairPython::add_plan(size_t k) {
+    views.resize(packed_atoms.size());
+    const acepair::PackedAtoms &packed = packed_atoms[k];
+    if (packed.centres.empty()) return;
+    PythonViews &mine = views[k];
     const PythonHost::Lock lock(PythonHost::get());
-    const bool moved = mine.n_orders != sites[k].n_orders || mine.xyzs != sites[k].xyzs.data() || mine.forces != forces.data();
-    if (moved) bind(k);
+    if (mine.n_orders != packed.n_orders || mine.xyzs != packed.xyzs.data() || mine.forces != forces.data()) bind(k);
     std::fill(mine.energies.begin(), mine.energies.end(), 0.0);
     std::fill(mine.virial, mine.virial + 9, 0.0);
     step(k);
-    for (const int32_t i : sites[k].centres) {
+    for (const int32_t i : packed.centres) {
         if (eflag_global) eng_vdwl += mine.energies[i];
         if (eflag_atom) eatom[i] += mine.energies[i];
     }
-    if (vflag_global && !vflag_fdotr) {
-        static constexpr int row_major[6] = {0, 4, 8, 1, 2, 5};  // xx, yy, zz, xy, xz, yz
-        for (int c = 0; c < 6; ++c) virial[c] += mine.virial[row_major[c]];
-    }
+    if (vflag_global && !vflag_fdotr) add_virial(mine.virial);
+    if (vflag_atom || cvflag_atom) add_list_virials(k);
 }
 
 void PairACEPairPython::bind(size_t k) {
     const PythonHost &py = PythonHost::get();
-    const acepair::Sites &s = sites[k];
-    Bound &mine = bound[k];
-    mine.n_orders = s.n_orders, mine.xyzs = s.xyzs.data(), mine.forces = forces.data();
+    const acepair::PackedAtoms &packed = packed_atoms[k];
+    PythonViews &mine = views[k];
+    mine.n_orders = packed.n_orders, mine.xyzs = packed.xyzs.data(), mine.forces = forces.data();
     mine.energies.resize(atom->nlocal);
-    const std::string problem = take_text(py.call_method(
-        host, "bind", "nNNNNNNNN", long(k), py.view(s.xyzs.data(), s.xyzs.size()), py.view(neighbors.first.data(), neighbors.first.size()),
-        py.view(neighbors.neighbor.data(), neighbors.neighbor.size()), py.view(s.centres.data(), s.centres.size()),
-        py.view(s.species_first.data(), s.species_first.size()), py.view(mine.energies.data(), mine.energies.size()),
-        py.view(forces.data(), forces.size()), py.view(mine.virial, 9)));
-    if (!problem.empty()) error->one(FLERR, "Pair style acepair/python: {}", problem);
+    stop_if(answer(py.call_method(host, "bind", "nNNNNNNNNN", long(k), py.view(packed.xyzs), py.view(neighbors.first), py.view(neighbors.neighbor),
+                                  py.view(packed.centres), py.view(packed.species_first), py.view(mine.energies), py.view(forces),
+                                  py.view(mine.virial, 9), py.view(mine.coincident, 2))));
 }
 
 void PairACEPairPython::step(size_t k) {
     const PythonHost &py = PythonHost::get();
-    PyObject *result = nullptr;
+    PythonViews &mine = views[k];
+    mine.coincident[0] = mine.coincident[1] = -1;
     if (vflag_atom || cvflag_atom) {
-        const size_t n = size_t(atom->nlocal + atom->nghost);
-        static const double nothing = 0;
-        result = py.call_method(host, "step_per_atom", "nNN", long(k), py.view(vflag_atom ? vatom[0] : &nothing, vflag_atom ? 6 * n : 0),
-                                py.view(cvflag_atom ? cvatom[0] : &nothing, cvflag_atom ? 9 * n : 0));
+        gradients.assign(3 * neighbors.neighbor.size(), 0.0);
+        stop_if(answer(py.call_method(host, "step", "nN", long(k), py.view(gradients))));
     } else {
-        result = py.call_method(host, "step", "n", long(k));
+        stop_if(answer(py.call_method(host, "step", "n", long(k))));
     }
-    const std::string problem = take_text(result);
-    if (problem.empty()) return;
-    int i = 0, j = 0;
-    if (std::sscanf(problem.c_str(), "coincident %d %d", &i, &j) == 2) refuse_coincident(i, j);
-    error->one(FLERR, "Pair style acepair/python: {}", problem);
+    if (mine.coincident[0] >= 0) refuse_coincident(mine.coincident[0], mine.coincident[1]);
+}
+
+void PairACEPairPython::add_list_virials(size_t k) {
+    const double *const xyzs = packed_atoms[k].xyzs.data();
+    for (const int32_t i : packed_atoms[k].centres)
+        for (int64_t e = neighbors.first[i]; e < neighbors.first[i + 1]; ++e) {
+            const double *const from = xyzs + 4 * size_t(i), *const to = xyzs + 4 * size_t(neighbors.neighbor[e]);
+            const double D[3] = {to[0] - from[0], to[1] - from[1], to[2] - from[2]};
+            add_edge_virial(i, neighbors.neighbor[e], D, gradients.data() + 3 * e);
+        }
 }
 
 void *PairACEPairPython::extract(const char *, int &) { return nullptr; }

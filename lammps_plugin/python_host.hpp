@@ -1,7 +1,8 @@
 // Python inside LAMMPS, through symbols looked up at run time: the plugin links to no libpython.
 #pragma once
 
-#include <string>
+#include <cstddef>
+#include <vector>
 
 namespace acepair {
 
@@ -35,8 +36,11 @@ public:
 
     /// View of an array, to be given away.
     template <class T> PyObject *view(const T *array, size_t n) const {
-        return memory_view(reinterpret_cast<char *>(const_cast<T *>(array)), long(n * sizeof(T)), read_and_write);
+        static char nothing = 0;  // Python refuses a null pointer, which is what an empty vector has
+        char *const bytes = n ? reinterpret_cast<char *>(const_cast<T *>(array)) : &nothing;
+        return memory_view(bytes, long(n * sizeof(T)), read_and_write);
     }
+    template <class T> PyObject *view(const std::vector<T> &array) const { return view(array.data(), array.size()); }
 
 private:
     static constexpr int read_and_write = 0x200;

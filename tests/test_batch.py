@@ -241,7 +241,9 @@ def test_parameters_changed_between_evaluations():
 def test_threads_of_functions_count_for_one_call(monkeypatch):
     seen = []
     kernel = acepair.evaluate._kernels.evaluate
-    monkeypatch.setattr(acepair.evaluate._kernels, "evaluate", lambda *args: seen.append(args[-1]) or kernel(*args))
+    monkeypatch.setattr(
+        acepair.evaluate._kernels, "evaluate", lambda *args, **rest: seen.append(args[-1]) or kernel(*args, **rest)
+    )
     atoms, model = structures.triclinic(SI_O), silica()
     default = acepair.evaluate.default_threads()
     for function in (

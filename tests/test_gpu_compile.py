@@ -9,6 +9,7 @@ from gpu.host import HostBackend
 from reference.cases import model_path
 from reference.model_zoo import tutorial
 
+from acepair import plan
 from acepair.gpu.arguments import field_names
 from acepair.gpu.backend import KERNELS
 from acepair.gpu.device_plan import DevicePlan
@@ -17,7 +18,7 @@ from acepair.io import read_acejax
 from acepair.lowering import lower
 from acepair.models.convert import as_calculator
 
-pytestmark = pytest.mark.skipif(
+needs_nvrtc = pytest.mark.skipif(
     nvrtc.library_path() is None, reason="NVRTC is not installed: pip install nvidia-cuda-nvrtc"
 )
 
@@ -37,11 +38,12 @@ def plan_of(name):
     return lower(as_calculator(potential))[0]
 
 
+@needs_nvrtc
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("name", "architecture"), [(name, a) for name, list_ in MODELS.items() for a in list_])
 def test_kernels_compile_without_spills(name, architecture, dtype):
-    plan = plan_of(name)
-    device = DevicePlan(HostBackend(SHARED[architecture]), plan, plan.elements, dtype)
+    lowered = plan_of(name)
+    device = DevicePlan(HostBackend(SHARED[architecture]), lowered, lowered.elements, dtype)
     code, log = nvrtc.compile_kernels(device.source, architecture)
     assert code[:4] == b"\x7fELF"
     assert "warning" not in log
@@ -56,6 +58,7 @@ def test_kernels_compile_without_spills(name, architecture, dtype):
             assert of.registers * 256 <= REGISTERS, kernel
 
 
+@needs_nvrtc
 @pytest.mark.parametrize("architecture", SHARED)
 def test_search_compiles(architecture):
     code, log = nvrtc.compile_kernels(search_source(), architecture)
@@ -64,6 +67,7 @@ def test_search_compiles(architecture):
     assert nvrtc.resources(log).keys() == kernel_names("search")
 
 
+@needs_nvrtc
 def test_errors_of_the_compiler_are_reported():
     with pytest.raises(RuntimeError, match='identifier "nonsense" is undefined'):
         nvrtc.compile_kernels('extern "C" __global__ void f(int *a) { *a = nonsense; }', "sm_90")
@@ -85,3 +89,11 @@ def test_structs_have_fields_of_eight_bytes():
         lines = [line.split("//")[0].strip() for line in body.splitlines()]
         assert all(re.match(r"(int64_t [^*]|.*\*)", line) for line in lines if line)
         assert len(field_names(struct)) == sum(line.count(";") + line.count(",") for line in lines)
+
+
+@pytest.mark.parametrize("kind", [plan.TransformKind, plan.EnvelopeKind, plan.BasisKind])
+def test_kinds_are_numbered_as_in_plans(kind):
+    """The headers of the GPU have the names and numbers of acepair.plan."""
+    body = re.search(rf"enum class {kind.__name__} {{ (.*) }};", (KERNELS / "arguments.hpp").read_text())[1]
+    numbered = dict(re.findall(r"(\w+) = (\d+)", body))
+    assert {name.upper(): int(number) for name, number in numbered.items()} == {k.name: k.value for k in kind}

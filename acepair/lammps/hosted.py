@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_CENTROID = [0, 4, 8, 1, 2, 5, 3, 6, 7]  # LAMMPS's order of a 3 × 3 in rows
-
 
 class _Views(NamedTuple):
     """Arrays of LAMMPS's plugin for one plan, valid until the next `bind`."""
@@ -35,6 +33,7 @@ class _Views(NamedTuple):
     energies: FloatArray  #: (n_local,)
     forces: FloatArray  #: (n_rows, 4)
     virial: FloatArray  #: (9,)
+    coincident: Int32Array  #: (2,) rows in the same place, −1 unless there are such
 
 
 def _reporting(method: Callable[Concatenate[Hosted, P], str | None]) -> Callable[Concatenate[Hosted, P], str]:
@@ -77,7 +76,7 @@ class Hosted:
     @_reporting
     def bind(self, plan: int, *buffers: memoryview) -> str | None:
         """Take the arrays of a plan: called when the neighbour list is new, or an array has moved."""
-        dtypes = (np.float64, np.int64, np.int32, np.int32, np.int64, np.float64, np.float64, np.float64)
+        dtypes = (np.float64, np.int64, *[np.int32] * 2, np.int64, *[np.float64] * 3, np.int32)
         arrays: list[Any] = [_view(buffer, dtype) for buffer, dtype in zip(buffers, dtypes, strict=True)]
         arrays[0], arrays[6] = arrays[0].reshape(-1, 4), arrays[6].reshape(-1, 4)
         self._views[plan] = _Views(*arrays)
@@ -86,46 +85,37 @@ class Hosted:
         return None
 
     @_reporting
-    def step(self, plan: int) -> str | None:
-        """Add energies, forces and virial of a plan."""
-        return self._evaluate_on_device(plan) if self._on_device else self._evaluate(plan, None)
-
-    @_reporting
-    def step_per_atom(self, plan: int, vatom: memoryview, cvatom: memoryview) -> str | None:
-        """As `step`, and add the virials of single atoms: halves to both, and the centroid form to the neighbour."""
-        views = self._views[plan]
-        if self._on_device:
-            problem = self._evaluate_on_device(plan)
-            i, j, gradients = self._on_device[plan].edge_gradients()
-        else:
-            gradients = np.zeros((len(views.neighbor), 3))
-            problem = self._evaluate(plan, gradients)
-            i, j = np.repeat(np.arange(len(views.first) - 1), np.diff(views.first)), views.neighbor
-        if problem:
-            return problem
-        virials = -(views.xyzs[j, :3] - views.xyzs[i, :3])[:, :, None] * gradients[:, None, :]
-        if len(cvatom):
-            np.add.at(_view(cvatom, np.float64).reshape(-1, 9), j, virials.reshape(-1, 9)[:, _CENTROID])
-        if len(vatom):
-            symmetric = (virials + virials.transpose(0, 2, 1)).reshape(-1, 9)[:, _CENTROID[:6]] / 4
-            halves = _view(vatom, np.float64).reshape(-1, 6)
-            np.add.at(halves, i, symmetric)
-            np.add.at(halves, j, symmetric)
+    def step(self, plan: int, gradients: memoryview | None = None) -> str | None:
+        """Add energies, forces and virial of a plan; `gradients` (n_edges, 3) takes ∂E_i/∂D of the list's edges."""
+        v = self._views[plan]
+        edges = None if gradients is None else _view(gradients, np.float64).reshape(-1, 3)
+        evaluate = self._evaluate_on_device if self._on_device else self._evaluate
+        v.coincident[:] = evaluate(plan, v, edges)
         return None
 
-    def _evaluate(self, plan: int, gradients: FloatArray | None) -> str | None:
+    def _evaluate(self, plan: int, v: _Views, edges: FloatArray | None) -> tuple[int, int]:
         assert self.engine is not None
-        v, engine = self._views[plan], self.engine
         lists = (v.xyzs, v.first, v.neighbor, v.centres, v.species_first)
-        i, j = _kernels.evaluate(
-            engine.engines[plan], engine.memory, *lists, v.energies, v.forces, v.virial, None, gradients, 1
+        coincident: tuple[int, int] = _kernels.evaluate(
+            self.engine.engines[plan], self.engine.memory, *lists, v.energies, v.forces, v.virial, None, edges, 1
         )
-        return f"coincident {i} {j}" if i >= 0 else None
+        return coincident
 
-    def _evaluate_on_device(self, plan: int) -> str | None:
-        v = self._views[plan]
-        pair = self._on_device[plan].add(v.xyzs, v.first, v.neighbor, v.energies, v.forces, v.virial)
-        return None if pair is None else f"coincident {pair[0]} {pair[1]}"
+    def _evaluate_on_device(self, plan: int, v: _Views, edges: FloatArray | None) -> tuple[int, int]:
+        coincident = self._on_device[plan].add(v.xyzs, v.first, v.neighbor, v.energies, v.forces, v.virial)
+        if coincident is None and edges is not None:
+            i, j, found = self._on_device[plan].edge_gradients()
+            edges[_places(v, i, j)] = found
+        return coincident or (-1, -1)
+
+
+def _places(v: _Views, i: Int32Array, j: Int32Array) -> IntArray:
+    """Where edges (i, j) stand in LAMMPS's list; they are of different rows, since every ghost is one."""
+    n = len(v.xyzs)
+    keys = np.repeat(np.arange(len(v.first) - 1) * n, np.diff(v.first)) + v.neighbor
+    order = np.argsort(keys)
+    places: IntArray = order[np.searchsorted(keys, i.astype(np.int64) * n + j, sorter=order)]
+    return places
 
 
 def _view(buffer: memoryview, dtype: type) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .._types import FloatArray, IntArray
 from .engine import Engine
 
 try:
@@ -38,7 +39,8 @@ class MLIAPACE(_Base):  # type: ignore[misc, valid-type, unused-ignore]
         self.path = path
         self.engine = Engine(path)
         self.element_types = list(self.engine.elements if element_types is None else element_types)
-        self.species = self.engine.species_of(self.element_types)
+        # ML-IAP's element of an atom that pair_coeff maps to NULL is −1, which takes the last entry
+        self.species = self.engine.species_of([*self.element_types, None])
         self.interface = None
         self.ndescriptors = 1
         self.nparams = 1
@@ -62,23 +64,51 @@ class MLIAPACE(_Base):  # type: ignore[misc, valid-type, unused-ignore]
         Parameters
         ----------
         data : MLIAPDataPy
-            With `nlistatoms`, `elems`, `pair_i`, `jatoms` (`pair_j`), `rij`, `eatoms`, `energy`, `update_pair_forces`.
+            With `nlistatoms`, `npairs`, `iatoms`, `elems`, `pair_i`, `pair_j`, `rij`, `eatoms`, `energy`,
+            `update_pair_forces`. Arrays without entries cannot be asked for.
+
+        Raises
+        ------
+        NotImplementedError
+            If the arrays are on a GPU.
         """
-        n, rij = int(data.nlistatoms), np.asarray(data.rij, dtype=np.float64).reshape(-1, 3)
-        i = np.asarray(data.pair_i, dtype=np.int64)
-        j = np.asarray(getattr(data, "pair_j", None) if hasattr(data, "pair_j") else data.jatoms, dtype=np.int64)
-        elements = np.asarray(data.elems)
+        n, n_pairs = int(data.nlistatoms), int(data.npairs)
+        data.energy = 0.0
+        if n == 0:
+            return
+        if hasattr(data.elems, "__cuda_array_interface__"):
+            raise NotImplementedError("acepair evaluates ML-IAP's pairs on the CPU, the arrays are on a GPU")
+        elements, centres = np.asarray(data.elems), np.asarray(data.iatoms)[:n]
+        row_of = np.full(len(elements), -1)
+        row_of[centres] = np.arange(n)
+        i, j, rij = _pairs(data, n_pairs)
+        i = row_of[i]
         order = np.argsort(i, kind="stable")
-        first = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=n)[:n])]).astype(np.int64)
-        # every pair gets a neighbour of its own, so that its vector is that of LAMMPS: centres sit at the origin
+        first = np.searchsorted(i[order], np.arange(n + 1))
+        # the centres sit at the origin and every pair gets a neighbor of its own, so that its vector is that of LAMMPS
         positions = np.concatenate([np.zeros((n, 3)), rij[order]])
-        species = self.species[np.concatenate([elements[:n], elements[j[order]]])]
-        neighbor = np.arange(n, n + len(rij), dtype=np.int32)
+        species = self.species[np.concatenate([elements[centres], elements[j[order]]])]
+        neighbor = np.arange(n, n + n_pairs, dtype=np.int32)
         results = self.engine.evaluate(positions, species, first, neighbor, n, edge_gradients=True)
         assert results.edge_gradients is not None
-        gradients = np.empty_like(rij)
-        gradients[order] = results.edge_gradients
-        eatoms = np.asarray(data.eatoms)
-        eatoms[:n] = results.site_energies[:n]
+        _set_energies(data, results.site_energies[:n])
         data.energy = float(results.site_energies.sum())
-        data.update_pair_forces(gradients)
+        if n_pairs:
+            gradients = np.empty_like(rij)
+            gradients[order] = results.edge_gradients
+            data.update_pair_forces(gradients)
+
+
+def _pairs(data: Any, n_pairs: int) -> tuple[IntArray, IntArray, FloatArray]:
+    """Atoms i and j of all pairs and the vectors from i to j."""
+    if n_pairs == 0:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3))
+    i, j = (np.asarray(array, dtype=np.int64) for array in (data.pair_i, data.pair_j))
+    return i, j, np.asarray(data.rij, dtype=np.float64)
+
+
+def _set_energies(data: Any, energies: FloatArray) -> None:
+    try:
+        data.eatoms = energies  # can only be written
+    except AttributeError:
+        data.eatoms[:] = energies  # with Kokkos it can only be read, and is a view

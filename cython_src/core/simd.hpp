@@ -244,11 +244,41 @@ ACEPAIR_FN void store_wide(double *out, Vec v, double offset) {
     for (int h = 0; h < halves; ++h) *reinterpret_cast<UnalignedVec64 *>(out + h * W64) = widen(v, h) + offset;
 }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/// For each mask of four lanes the lanes that are true, in order; pairs of 32-bit lanes for doubles.
+struct PackedLanes {
+    alignas(32) int32_t of_32[16][4], of_64[16][8];
+
+    constexpr PackedLanes() : of_32{}, of_64{} {
+        for (int mask = 0; mask < 16; ++mask)
+            for (int lane = 0, n = 0; lane < 4; ++lane)
+                if (mask >> lane & 1) {
+                    of_32[mask][n] = lane, of_64[mask][2 * n] = 2 * lane, of_64[mask][2 * n + 1] = 2 * lane + 1;
+                    ++n;
+                }
+    }
+};
+static constexpr PackedLanes packed_lanes;
+#endif
+
 /// Write the lanes of v where m is true to out[0..], packed; up to W elements of `out` are overwritten.
 ACEPAIR_FN void store_selected(Real *out, Mask m, Vec v) {
 #if defined(__AVX512F__)
     if constexpr (is_double) store(out, Vec(_mm512_maskz_compress_pd(__mmask8(bits(m)), __m512d(v))));
     else store(out, Vec(_mm512_maskz_compress_ps(__mmask16(bits(m)), __m512(v))));
+#elif defined(__AVX2__)
+    const unsigned mask = bits(m);
+    if constexpr (is_double) {
+        const __m256i lanes = _mm256_load_si256(reinterpret_cast<const __m256i *>(packed_lanes.of_64[mask]));
+        store(out, Vec(_mm256_permutevar8x32_ps(__m256(v), lanes)));
+    } else {
+        const __m256 all = __m256(v);
+        const __m128i low = _mm_load_si128(reinterpret_cast<const __m128i *>(packed_lanes.of_32[mask & 15]));
+        const __m128i high = _mm_load_si128(reinterpret_cast<const __m128i *>(packed_lanes.of_32[mask >> 4 & 15]));
+        float *o = reinterpret_cast<float *>(out);
+        _mm_storeu_ps(o, _mm_permutevar_ps(_mm256_castps256_ps128(all), low));
+        _mm_storeu_ps(o + __builtin_popcount(mask & 15), _mm_permutevar_ps(_mm256_extractf128_ps(all, 1), high));
+    }
 #else
     for (int k = 0, n = 0; k < W; ++k) {
         out[n] = v[k];
@@ -267,6 +297,17 @@ ACEPAIR_FN int store_selected(int32_t *out, Mask m, const int32_t *v) {
     else
         _mm512_storeu_si512(out, _mm512_maskz_compress_epi32(__mmask16(k), _mm512_loadu_si512(v)));
     return __builtin_popcount(k);
+#elif defined(__AVX2__)
+    const unsigned mask = bits(m);
+    int n = 0;
+    for (int first = 0; first < W; first += 4) {
+        const unsigned four = mask >> first & 15;
+        const __m128i lanes = _mm_load_si128(reinterpret_cast<const __m128i *>(packed_lanes.of_32[four]));
+        const __m128 values = _mm_loadu_ps(reinterpret_cast<const float *>(v + first));
+        _mm_storeu_ps(reinterpret_cast<float *>(out + n), _mm_permutevar_ps(values, lanes));
+        n += __builtin_popcount(four);
+    }
+    return n;
 #else
     int n = 0;
     for (int k = 0; k < W; ++k) {

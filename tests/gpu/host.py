@@ -21,15 +21,18 @@ from .poison import Poisoned
 HERE = Path(__file__).parent
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
 _FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
-_POINTERS, _NUMBERS = [ctypes.c_void_p] * 3, [ctypes.c_int64] * 2
+_POINTERS, _NUMBERS = [ctypes.c_void_p] * 3, [ctypes.c_int64, ctypes.c_int64, ctypes.c_int]
 
 
 class HostBackend:
-    """A backend without a device; counts launches by kernel."""
+    """A backend without a device; notes launches by kernel.
 
-    def __init__(self, max_shared: int = 232448) -> None:
+    With `backwards`, blocks and the threads of each phase run from the last to the first.
+    """
+
+    def __init__(self, max_shared: int = 232448, *, backwards: bool = False) -> None:
         self.xp: Any = Poisoned(np)
-        self.max_shared = max_shared
+        self.max_shared, self.backwards = max_shared, backwards
         self.launched: list[str] = []
         self.n_recordings = 0
         self._recording: list[Callable[[], None]] | None = None
@@ -54,7 +57,9 @@ class HostBackend:
             assert 0 < blocks < 2**31
             assert 0 < threads <= 1024
             pointers = [None if a is None else a.ctypes.data for a in arguments]
-            if launch(ctypes.cast(function, ctypes.c_void_p), blocks, threads, shared, *pointers, first, count):
+            if launch(
+                ctypes.cast(function, ctypes.c_void_p), blocks, threads, shared, *pointers, first, count, self.backwards
+            ):
                 raise RuntimeError(f"{name} wrote beyond its {shared} bytes of shared memory")
 
         return run

@@ -10,7 +10,7 @@
 #define ACEPAIR_DEVICE inline
 #define ACEPAIR_CONSTANT constexpr
 #define ACEPAIR_KERNEL(threads) extern "C" void
-#define ACEPAIR_PHASE(t) for (int t = 0; t < shim::block_size; ++t)
+#define ACEPAIR_PHASE(t) for (int t##_ = 0, t = shim::thread(0); t##_ < shim::block_size; t = shim::thread(++t##_))
 #define ACEPAIR_SYNC
 #define ACEPAIR_NO_UNROLL
 
@@ -21,6 +21,8 @@ using std::int32_t, std::int64_t, std::sqrt, std::floor;
 namespace shim {
 inline int64_t block_index;
 inline int block_size;
+inline bool backwards;  // threads and blocks from the last to the first: none may depend on another
+inline int thread(int k) { return backwards ? block_size - 1 - k : k; }
 inline std::vector<double> shared;
 }  // namespace shim
 
@@ -35,17 +37,19 @@ using ShimKernel = void (*)(const void *, const void *, const void *, int64_t, i
 
 /// Run a kernel; shared memory holds NaN when a block begins, and a guard behind it must be whole when it ends.
 extern "C" int shim_launch(ShimKernel kernel, int64_t n_blocks, int n_threads, int64_t shared_bytes, const void *a, const void *b,
-                                  const void *c, int64_t first, int64_t count) {
+                                  const void *c, int64_t first, int64_t count, int backwards) {
     using namespace acepair::gpu;
     constexpr double guard = 1234567890123;
     const size_t n = (shared_bytes + 7) / 8;
     shim::block_size = n_threads;
-    for (shim::block_index = 0; shim::block_index < n_blocks; ++shim::block_index) {
+    shim::backwards = backwards;
+    for (int64_t k = 0; k < n_blocks; ++k) {
+        shim::block_index = backwards ? n_blocks - 1 - k : k;
         shim::shared.assign(n, std::numeric_limits<double>::quiet_NaN());
         shim::shared.resize(n + 64, guard);
         kernel(a, b, c, first, count);
-        for (size_t k = n; k < n + 64; ++k)
-            if (shim::shared[k] != guard) return 1;
+        for (size_t end = n; end < n + 64; ++end)
+            if (shim::shared[end] != guard) return 1;
     }
     return 0;
 }

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import sysconfig
+import tempfile
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
-from acepair.lammps.headers import mpi_library, wheel_file
-from acepair.lammps.plugin import plugin_path
+from acepair.lammps.headers import mpi_environment, wheel_file
+from acepair.lammps.plugin import export_python, plugin_path
 
 TO_BAR = 1.6021765e6  #: LAMMPS's nktv2p of metal units: eV/Å³ to bar
 
@@ -36,34 +42,131 @@ def lmp() -> str:
 
 def environment(**extra: str) -> dict[str, str]:
     """The wheel's lmp finds libmpi, and our plugin, as the `lmp` command of an environment lets it."""
-    library = mpi_library()
-    folder = {} if library is None else {"LD_LIBRARY_PATH": str(library.parent)}
-    known = {**os.environ, **folder, "LAMMPS_PLUGIN_PATH": str(plugin_path().parent), "OMP_NUM_THREADS": "1"}
-    return {**known, **extra}
+    plugins = {"LAMMPS_PLUGIN_PATH": str(plugin_path().parent), "OMP_NUM_THREADS": "1"}
+    return {**mpi_environment(), **plugins, **extra}
 
 
 def run(
-    script: str, folder: Path, *, ranks: int = 1, check: bool = True, **extra: str
+    script: str,
+    folder: Path,
+    *,
+    ranks: int = 1,
+    check: bool = True,
+    other: Mapping[str, str] | None = None,
+    **extra: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run an input script in a folder. What waits for ever is ended, and the test fails."""
-    program = lmp()
+    """Run an input script in a folder. What waits for ever is ended, and the test fails.
+
+    With `other` there are two ranks, the second one with these environment variables besides.
+    """
     (folder / "in.lmp").write_text(script)
-    command = [program, "-in", "in.lmp", "-log", "log.lammps"]
+    command = [lmp(), "-in", "in.lmp", "-log", "log.lammps"]
+    if other is not None:
+        variables = [word for name, value in other.items() for word in ("-env", name, value)]
+        command = [*mpiexec(), "-n", "1", *command, ":", "-n", "1", *variables, *command]
+    elif ranks > 1:
+        command = [*mpiexec(), "-n", str(ranks), *command]
+    done = _run(command, folder, environment(**extra))
+    if check:
+        assert done.returncode == 0, done.stdout
+    return done
+
+
+def run_python(
+    arguments: Sequence[str], folder: Path, *, ranks: int = 1, check: bool = True, stdin: str = "", **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own: LAMMPS initialises MPI, and a process can do that once."""
+    lmp()
+    clean = environment(PYTHONPATH=packages(), **extra)
+    clean.pop("LD_LIBRARY_PATH", None)
+    command = [*([*mpiexec(), "-n", str(ranks)] if ranks > 1 else []), sys.executable, *arguments]
+    done = _run(command, folder, clean, stdin)
+    if check:
+        assert done.returncode == 0, done.stdout
+    return done
+
+
+def run_library(code: str, folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run lines of Python with a LAMMPS called `lmp`, and `attempt(command)` that prints what it raises."""
+    start = """
+        from acepair.lammps import preload
+        preload()
+        from lammps import lammps
+
+        lmp = lammps(cmdargs=["-log", "none", "-screen", "none"])
+
+        def attempt(command):
+            try:
+                lmp.command(command)
+            except Exception as error:
+                print("raised:", error, flush=True)
+            else:
+                print("accepted:", command, flush=True)
+    """
+    return run_python(["-c", textwrap.dedent(start) + textwrap.dedent(code)], folder, **options)
+
+
+def mpiexec() -> list[str]:
+    program = Path(sys.prefix) / "bin" / "mpiexec"
+    if not program.exists():
+        pytest.skip("mpiexec of the mpich wheel is not installed")
+    return [str(program)]
+
+
+def _run(
+    command: Sequence[str], folder: Path, known: Mapping[str, str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.run(command, cwd=folder, env=known, text=True, timeout=240, input=stdin, **streams)
+
+
+@cache
+def packages() -> str:
+    """PYTHONPATH under which another interpreter finds what this one has, editable installations too."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    sites = {sysconfig.get_path("platlib"), sysconfig.get_path("purelib")}
+    lines = ["import site", *(f"site.addsitedir({path!r})" for path in sorted(sites))]
+    (folder / "sitecustomize.py").write_text("\n".join(lines) + "\n")
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
+
+
+def hosting() -> dict[str, str]:
+    """What the entry point exports when LAMMPS starts; skips the test where there is no Python to host."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ACEPAIR_PYTHON", "ACEPAIR_LIBPYTHON"):
+            patch.delenv(name, raising=False)
+        export_python()
+        exported = {name: os.environ.pop(name, None) for name in ("ACEPAIR_PYTHON", "ACEPAIR_LIBPYTHON")}
+    if None in exported.values():
+        pytest.skip("this Python has no shared library")
+    return {"PYTHONPATH": packages(), **exported}
+
+
+@cache
+def debian_lmp() -> str:
+    """An lmp with Python of this version and without plugins."""
+    program = Path("/usr/bin/lmp")
+    if not program.exists():
+        pytest.skip("Debian's LAMMPS is not installed: apt-get install lammps")
+    libraries = subprocess.run(["ldd", "/usr/lib/x86_64-linux-gnu/liblammps.so.0"], capture_output=True, text=True)
+    version = f"libpython{sys.version_info.major}.{sys.version_info.minor}"
+    if version not in libraries.stdout:
+        pytest.skip(f"Debian's LAMMPS has another Python than {version}")
+    return str(program)
+
+
+def run_debian(script: str, folder: Path, *, ranks: int = 1, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """As `run`, with Debian's LAMMPS."""
+    command = [debian_lmp(), "-in", "in.lmp"]
     if ranks > 1:
-        mpiexec = Path(sys.prefix) / "bin" / "mpiexec"
-        if not mpiexec.exists():
-            pytest.skip("mpiexec of the mpich wheel is not installed")
-        command = [str(mpiexec), "-n", str(ranks), *command]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(**extra),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
-    )
+        program = shutil.which("mpiexec.openmpi")
+        if program is None:
+            pytest.skip("Debian's mpiexec is not installed")
+        command = [program, "--oversubscribe", "-n", str(ranks), *command]
+    (folder / "in.lmp").write_text(script)
+    root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    done = _run(command, folder, {**os.environ, **root, "PYTHONPATH": packages(), "OMP_NUM_THREADS": "1"})
     if check:
         assert done.returncode == 0, done.stdout
     return done

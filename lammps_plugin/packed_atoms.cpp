@@ -1,4 +1,4 @@
-#include "neighbor_copy.hpp"
+#include "packed_atoms.hpp"
 
 namespace acepair {
 
@@ -24,10 +24,9 @@ void NeighborCopy::copy(int n_local, int n_rows, const int *ilist, const int *nu
     neighbor.resize(first[n_local]);
 }
 
-void Sites::update(int n_rows, const double *const *x, const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width,
-                   bool new_list) {
+bool PackedAtoms::pack(int n_rows, const double *const *x, const int *type) {
     xyzs.resize(4 * size_t(n_rows));
-    bool other_species = new_list;
+    bool other_species = false;
     double *row = xyzs.data();
     for (int i = 0; i < n_rows; ++i, row += 4) {
         const double s = species_of_type[type[i]];
@@ -35,8 +34,10 @@ void Sites::update(int n_rows, const double *const *x, const int *type, int n_ce
         other_species |= row[3] != s;
         row[3] = s;
     }
-    if (!other_species) return;
+    return other_species;
+}
 
+void PackedAtoms::order(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width) {
     ++n_orders;
     species_first.assign(n_species + 1, 0);
     centres.clear();

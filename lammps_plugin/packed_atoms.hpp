@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "evaluate.hpp"
@@ -20,9 +21,9 @@ public:
 };
 
 /// Positions with species of one numbering, and the centres in order of species.
-class Sites {
+class PackedAtoms {
 public:
-    explicit Sites(std::vector<int32_t> species_of_type, int n_species) : species_of_type(std::move(species_of_type)), n_species(n_species) {}
+    explicit PackedAtoms(std::vector<int32_t> species_of_type, int n_species) : species_of_type(std::move(species_of_type)), n_species(n_species) {}
 
     std::vector<double> xyzs;             ///< (rows, 4)
     std::vector<int32_t> centres;         ///< in order of species
@@ -30,15 +31,17 @@ public:
     std::vector<CentreBlock> blocks;
     int64_t longest_block = 0, longest = 0;
     int64_t n_orders = 0;                 ///< how often the centres were put in order
-    const std::vector<int32_t> species_of_type;  ///< by atom type, from 1; −1 for NULL
 
-    /// Take positions and types; put the centres in order if the list is new or a type has changed (fix atom/swap does that).
-    void update(int n_rows, const double *const *x, const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width,
-                bool new_list);
+    /// Take positions and types; returns whether a type has changed (fix atom/swap does that): the centres are in no order then.
+    bool pack(int n_rows, const double *const *x, const int *type);
+    /// Put the centres, those of LAMMPS's list, in order and cut them into blocks.
+    void order(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width);
+
     System system(const NeighborCopy &list) const { return {xyzs.data(), list.first.data(), list.neighbor.data()}; }
     double bytes() const { return double(xyzs.capacity() * sizeof(double) + centres.capacity() * sizeof(int32_t)); }
 
 private:
+    std::vector<int32_t> species_of_type;  ///< by atom type, from 1; −1 for NULL
     int n_species;
 };
 

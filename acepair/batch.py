@@ -29,7 +29,7 @@ class BatchResult(NamedTuple):
     """Results of `evaluate_batch`, in the order of the structures."""
 
     energies: FloatArray  #: (n_structures,) eV
-    forces: list[FloatArray]  #: one array (n_atoms, 3) for each structure, eV/Å; empty without gradients
+    forces: list[FloatArray]  #: (n_atoms, 3) for each structure, eV/Å, parts of larger arrays; empty without gradients
     virials: FloatArray  #: (n_structures, 3, 3) eV; (0, 3, 3) without gradients
 
 
@@ -250,7 +250,11 @@ class _Part:
             out = Evaluation(np.zeros(0), 0.0)
             if virials is not None:
                 out.forces, out.virial = forces[k], virials[k]
-            add_ase(calculator, atoms, out, virials is not None)
+            try:
+                add_ase(calculator, atoms, out, virials is not None)
+            except Exception as error:
+                error.add_note(f"structure {self.begin + k}: in {type(calculator).__name__}")
+                raise
             energies[k] += out.energy
 
 
@@ -259,7 +263,11 @@ def _groups(structures: Iterable[Any], threads: int) -> Iterator[tuple[int, list
     enough = max(ATOMS_PER_PART, ATOMS_PER_THREAD * threads)
     begin, n_atoms = 0, 0
     group: list[Any] = []
-    for atoms in structures:
+    if hasattr(structures, "positions"):
+        raise TypeError("structures must be many: give [atoms] for one")
+    for k, atoms in enumerate(structures):
+        if not hasattr(atoms, "positions"):
+            raise TypeError(f"structure {k}: must be an ase.Atoms, got {atoms!r}")
         group.append(atoms)
         n_atoms += len(atoms.positions)
         if n_atoms >= enough or len(group) >= enough:

@@ -53,8 +53,8 @@ class ACECalculator(Calculator):  # type: ignore[misc]
     device : {"cpu", "cuda"}
         "cuda" runs on the current CUDA device, see docs/gpu.md.
     dtype : {"float64", "float32"}
-        float32 is faster and gives forces to about 3e-6 of the largest: edges and products are in single precision,
-        positions, distances and sums over atoms in double.
+        float32 is faster and gives forces to some 1e-6 of the largest, 3e-5 with spline tables, less where large
+        contributions cancel: r_j − r_i and sums over atoms are in double precision, all between them in single.
 
     Attributes
     ----------
@@ -66,12 +66,11 @@ class ACECalculator(Calculator):  # type: ignore[misc]
 
     Raises
     ------
-    NotImplementedError
-        If there is no such `device` or `dtype`.
     ImportError, RuntimeError
         If `device` is "cuda" and CuPy, the driver or a device is missing.
     ValueError
-        For a model file that cannot be read, and for a structure that cannot be evaluated, see `potential_energy`.
+        If there is no such `device` or `dtype`, for a model file that cannot be read, and for a structure that cannot
+        be evaluated, see `potential_energy`.
 
     Notes
     -----
@@ -375,4 +374,4 @@ def _voigt(name: str, value: Any) -> Any:
 
 def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise NotImplementedError(f"{name} must be {' or '.join(map(repr, known))}, got {value!r}")
+        raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, got {value!r}")

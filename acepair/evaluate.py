@@ -61,7 +61,7 @@ class Evaluator:
     threads : int, optional
         The CPUs this process may use, at most OMP_NUM_THREADS, unless given. Results do not depend on it.
     dtype : {"float64", "float32"}
-        Precision of what happens on edges and in products. Positions, distances, energies and forces are float64.
+        Precision of what happens on edges and in products, see `ACECalculator`. Results are float64.
 
     Notes
     -----
@@ -230,6 +230,9 @@ def add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None:
         out.virial += system.positions.T @ ase_forces
 
 
+_MOST_THREADS = 1 << 16  #: more were never useful, and the kernels count in 32 bits
+
+
 def thread_count(threads: int | None) -> int:
     """Return how many threads to use; TypeError and ValueError for what is no positive integer."""
     if threads is None:
@@ -240,7 +243,7 @@ def thread_count(threads: int | None) -> int:
         raise TypeError(f"threads must be an integer, got {threads!r}") from None
     if count < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    return count
+    return min(count, _MOST_THREADS)
 
 
 def default_threads() -> int:

@@ -40,7 +40,7 @@ class BasisKind(IntEnum):
     TABLE = 2
 
 
-TABLE_COLUMNS = 8  #: tables are padded to a multiple of this, the widest vector of any instruction set
+TABLE_COLUMNS = 8  #: tables are padded to a multiple of this, the doubles of the widest vector of any instruction set
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -27,11 +27,11 @@ def compiler_version() -> str:
 
 def kernel_flags(isa: str) -> list[str]:
     """Return the flags with which the build compiles the kernels of an instruction set."""
-    text = (SOURCE / "core" / "CMakeLists.txt").read_text()
-    common, own = re.search(r"set\(kernel_flags ([^)]*)\)", text), re.search(rf"set\(isa_{isa} ([^)]*)\)", text)
-    if common is None:
-        raise ValueError("cython_src/core/CMakeLists.txt must set kernel_flags")
-    return [*common[1].split(), *(own[1].split() if own else []), f"-DACEPAIR_ISA={isa}"]
+    for line in (SOURCE / "core" / "kernels.txt").read_text().splitlines():
+        _, name, _, *flags = line.split()
+        if name == isa:
+            return ["-O3", *flags, f"-DACEPAIR_ISA={isa}"]
+    raise ValueError(f"cython_src/core/kernels.txt has no kernels called {isa}")
 
 
 def compile_core(sources: list[Path], isa: str, output: Path, *options: str) -> None:

@@ -4,7 +4,6 @@ import os
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libcpp cimport bool as cbool
-from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
 
 
@@ -113,9 +112,8 @@ cdef extern from "single_plan.hpp" namespace "acepair" nogil:
     cdef cppclass RoundedPlan "acepair::PlanOf<float>":
         pass
 
-    cdef cppclass SinglePlan:
-        RoundedPlan plan
-        SinglePlan(const PlanStruct &) except +
+    cdef cppclass SinglePlanOnDemand:
+        const RoundedPlan &of "of"(const PlanStruct &) except +
 
 
 cdef extern from "evaluate.hpp" namespace "acepair" nogil:
@@ -247,7 +245,7 @@ cdef class Plan:
     cdef vector[RadialPlan] pair_terms
     cdef vector[double] harmonics
     cdef object arrays
-    cdef unique_ptr[SinglePlan] single
+    cdef SinglePlanOnDemand single
 
     def __init__(self, *, const double[::1] E0 not None, const double[::1] rcut not None, pair_terms, int lmax, bint spherical,
                  Radial radial, int n_A, const int32_t[::1] run_first not None, const int32_t[:, ::1] runs not None,
@@ -349,7 +347,7 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
         ∂E_i/∂D; overwritten for edges inside the cutoff.
     n_threads : int
     single : bool
-        Compute in single precision: about 1e-6 of the largest force. Distances and sums over atoms are in double precision still.
+        Compute in single precision, see `ACECalculator`.
 
     Returns
     -------
@@ -358,6 +356,7 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     """
     cdef System system
     cdef Outputs out
+    cdef const RoundedPlan *rounded
     if species_first.shape[0] != plan.c.n_species + 1:
         raise ValueError(f"species_first must have {plan.c.n_species + 1} entries, got {species_first.shape[0]}")
     if centres.shape[0] == 0:
@@ -372,10 +371,9 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     out.site_virials = &site_virials[0, 0] if site_virials is not None else NULL
     out.edge_gradients = &edge_gradients[0, 0] if edge_gradients is not None and edge_gradients.shape[0] else NULL
     if single:
-        if not plan.single:
-            plan.single.reset(new SinglePlan(plan.c))
+        rounded = &plan.single.of(plan.c)
         with nogil:
-            c_evaluate_single(kernels[0].single[0], plan.single.get().plan, system, &centres[0], &species_first[0], n_threads, memory.c, out)
+            c_evaluate_single(kernels[0].single[0], rounded[0], system, &centres[0], &species_first[0], n_threads, memory.c, out)
         return out.coincident[0], out.coincident[1]
     with nogil:
         c_evaluate(kernels[0], plan.c, system, &centres[0], &species_first[0], n_threads, memory.c, out)

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <deque>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/plan.hpp"
@@ -31,7 +33,7 @@ public:
     SinglePlan &operator=(const SinglePlan &) = delete;
 
 private:
-    static constexpr int widest = 16;  ///< numbers in a vector: what tables are padded to
+    static constexpr int widest = 16;  ///< numbers in the widest vector, beyond plan.py's TABLE_COLUMNS: what tables are padded to
 
     std::deque<std::vector<float>> arrays;
     std::vector<RadialPlanOf<float>> pair_terms;
@@ -60,6 +62,19 @@ private:
         to.table = arrays.back().data();
         return to;
     }
+};
+
+/// A plan in single precision that is made when it is first asked for, by whichever thread that is.
+class SinglePlanOnDemand {
+public:
+    const PlanOf<float> &of(const Plan &plan) {
+        std::call_once(once, [&] { made.reset(new SinglePlan(plan)); });
+        return made->plan;
+    }
+
+private:
+    std::once_flag once;
+    std::unique_ptr<SinglePlan> made;
 };
 
 }  // namespace acepair

@@ -268,3 +268,15 @@ def test_threads_of_rows_count_for_one_call(monkeypatch):
         seen.clear()
         function(atoms, model, threads=5)
         assert set(seen) == {5}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: [structures.tiny(SI_O), None], r"^structure 1: must be an ase.Atoms, got None$"),
+        (lambda: structures.tiny(SI_O), r"^structures must be many: give \[atoms\] for one$"),
+    ],
+)
+def test_what_are_no_structures(make, message):
+    with pytest.raises(TypeError, match=message):
+        acepair.evaluate_batch(make(), silica())

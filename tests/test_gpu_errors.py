@@ -114,7 +114,7 @@ def test_calculator_on_a_device(monkeypatch, dtype):
 
 
 def test_choices():
-    with pytest.raises(NotImplementedError, match="device must be 'cpu' or 'cuda', got 'tpu'"):
+    with pytest.raises(ValueError, match="device must be 'cpu' or 'cuda', got 'tpu'"):
         acepair.ACECalculator(tutorial(), device="tpu")
-    with pytest.raises(NotImplementedError, match="dtype must be 'float64' or 'float32', got 'float16'"):
+    with pytest.raises(ValueError, match="dtype must be 'float64' or 'float32', got 'float16'"):
         acepair.ACECalculator(tutorial(), device="cuda", dtype="float16")

@@ -6,6 +6,8 @@
 
 namespace acepair::ACEPAIR_ISA {
 
+static_assert(is_double, "basis rows are in double precision only");
+
 struct RowWorkspace : Workspace {
     Vec *jacobian;          ///< (n_jacobian rounded up,) ∂B_b/∂A_a, lanes are atoms
     double *jacobian_atoms; ///< (W, n_jacobian rounded up) the same, one atom after the other

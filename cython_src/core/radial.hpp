@@ -189,7 +189,8 @@ ACEPAIR_FN void table_values(const RadialPlan &radial, int pair, ValueSlope y, V
 }
 
 /// R[k], dR[k] of the many-body part. `inside` is false in lanes that hold no edge. `scratch` holds 2 n_polynomials vectors
-/// (series) or 2 W (table); R and dR have room for n_columns.
+/// (series) or 2 W (table); R and dR have room for n_functions
+/// rounded up to W.
 ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, Vec r, Vec inverse_r, Mask inside, Vec *__restrict scratch,
                                  Vec *__restrict R, Vec *__restrict dR) {
     const ValueSlope y = transform(radial.transform[pair], r);

@@ -8,31 +8,9 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcmp
 from libcpp.vector cimport vector
 
+from cell_geometry cimport Axes, CppReference, Image, Mat3, completed, independence, inverse, still_covers
+
 import numpy as np
-
-
-cdef extern from "cell_geometry.hpp" namespace "acepair" nogil:
-    cdef cppclass Mat3:
-        pass
-    cdef cppclass Axes:
-        pass
-    cdef cppclass Reference:
-        const double *positions
-        int64_t n_atoms
-        Mat3 cell, completed_inverse
-        Axes periodic
-    Mat3 completed "acepair::complete_cell"(const Mat3&, const Axes&) noexcept
-    Mat3 inverse(const Mat3&) noexcept
-    double independence(const Mat3&, const Axes&) noexcept
-    bint still_covers(const Reference&, const double*, const Mat3&, double, double) noexcept
-
-
-cdef extern from "neighbor_csr.hpp" namespace "acepair" nogil:
-    cdef cppclass Shift:
-        int32_t& operator[](size_t) noexcept
-    cdef cppclass Image:
-        int32_t owner
-        Shift shift
 
 
 cdef extern from "image_search.hpp" namespace "acepair" nogil:
@@ -172,7 +150,7 @@ cdef class Lists:
 cdef class References:
     """The structures that lists were made for. Keeps the arrays it is given: hand it copies."""
 
-    cdef vector[Reference] _cpp
+    cdef vector[CppReference] _cpp
     cdef const double[:, ::1] _positions
     cdef const int64_t[::1] _first
     cdef const int64_t[::1] _numbers
@@ -188,7 +166,7 @@ cdef class References:
     ):
         self._positions, self._first, self._numbers, self._pbc = positions, first, numbers, pbc
         cdef Structures structures = view(positions, first, cells, pbc)
-        cdef Reference *one
+        cdef CppReference *one
         cdef Py_ssize_t k
         self._cpp.resize(structures.n_structures)
         for k in range(structures.n_structures):

@@ -8,35 +8,14 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 from libcpp.vector cimport vector
 
+from cell_geometry cimport (
+    Axes, CppReference, Image, Mat3, Shift, Vec3, as_axes, as_matrix, completed, independence, inverse, still_covers
+)
+
 import numpy as np
 
 
-cdef extern from "cell_geometry.hpp" namespace "acepair" nogil:
-    cdef cppclass Vec3:
-        double& operator[](size_t) noexcept
-    cdef cppclass Mat3:
-        Vec3& operator[](size_t) noexcept
-    cdef cppclass Axes:
-        pass
-    cdef cppclass CppReference "acepair::Reference":
-        const double *positions
-        int64_t n_atoms
-        Mat3 cell, completed_inverse
-        Axes periodic
-    Mat3 as_matrix(const double*) noexcept
-    Axes as_axes(const unsigned char*) noexcept
-    Mat3 completed "acepair::complete_cell"(const Mat3&, const Axes&) noexcept
-    Mat3 inverse(const Mat3&) noexcept
-    double independence(const Mat3&, const Axes&) noexcept
-    bint still_covers(const CppReference&, const double*, const Mat3&, double, double) noexcept
-
-
 cdef extern from "neighbor_csr.hpp" namespace "acepair" nogil:
-    cdef cppclass Shift:
-        int32_t& operator[](size_t) noexcept
-    cdef cppclass Image:
-        int32_t owner
-        Shift shift
     cdef cppclass ImageSet:
         vector[Image] images
     cdef cppclass FoldedPairs:

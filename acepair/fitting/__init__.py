@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .blr import Posterior as Posterior
@@ -34,34 +35,22 @@ if TYPE_CHECKING:
     from .system import IncrementalQR as IncrementalQR
     from .system import LinearSystem as LinearSystem
 
-_NAMES = {
-    "blr": "Posterior",
-    "dataset": "Configuration Dataset",
-    "errors": "ErrorTable error_table",
-    "priors": "algebraic_smoothness_prior exponential_smoothness_prior gaussian_smoothness_prior",
-    "problem": "Problem",
-    "reading": "read_dataset",
-    "references": "one_body_energies",
-    "result": "FitResult",
-    "run": "fit",
-    "solver": "Solution Solver",
-    "solvers": "BLR LSQR QR RRQR TSVD Ridge",
-    "sparse": "ARD ASP Estimator",
-    "streaming": "assemble",
-    "system": "IncrementalQR LinearSystem",
-}
-_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
-
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "blr": "Posterior",
+        "dataset": "Configuration Dataset",
+        "errors": "ErrorTable error_table",
+        "priors": "algebraic_smoothness_prior exponential_smoothness_prior gaussian_smoothness_prior",
+        "problem": "Problem",
+        "reading": "read_dataset",
+        "references": "one_body_energies",
+        "result": "FitResult",
+        "run": "fit",
+        "solver": "Solution Solver",
+        "solvers": "BLR LSQR QR RRQR TSVD Ridge",
+        "sparse": "ARD ASP Estimator",
+        "streaming": "assemble",
+        "system": "IncrementalQR LinearSystem",
+    },
+)

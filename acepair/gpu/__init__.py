@@ -6,8 +6,9 @@ Importing this package loads neither CuPy nor a driver.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .engine import Engine as Engine
@@ -15,18 +16,4 @@ if TYPE_CHECKING:
     from .engine import System as System
     from .evaluate import Evaluator as Evaluator
 
-_MODULE_OF = {"Engine": "engine", "Evaluator": "evaluate", "Results": "engine", "System": "engine"}
-
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy_names(__name__, {"engine": "Engine Results System", "evaluate": "Evaluator"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .acejax import read_acejax as read_acejax
@@ -11,23 +12,6 @@ if TYPE_CHECKING:
     from .model_file import read_metadata as read_metadata
     from .model_file import save_model as save_model
 
-_MODULE_OF = {
-    "read_acejax": "acejax",
-    "load_model": "model_file",
-    "read_metadata": "model_file",
-    "save_model": "model_file",
-}
-
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__, {"acejax": "read_acejax", "model_file": "load_model read_metadata save_model"}
+)

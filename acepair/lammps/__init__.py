@@ -5,8 +5,9 @@ Every `lmp` of an environment imports this package when it starts: nothing is lo
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .library import make_lammps as make_lammps
@@ -15,24 +16,6 @@ if TYPE_CHECKING:
     from .pair_python import setup as setup
     from .plugin import plugin_path as plugin_path
 
-_MODULE_OF = {
-    "ACE": "pair_python",
-    "make_lammps": "library",
-    "plugin_path": "plugin",
-    "preload": "library",
-    "setup": "pair_python",
-}
-
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__, {"library": "make_lammps preload", "pair_python": "ACE setup", "plugin": "plugin_path"}
+)

@@ -21,39 +21,39 @@ struct StageClock {
 
 template <int LMAX>
 void timed_block(const Plan &plan, const System &system, const CentreBlock &centres, Workspace &work, BlockResult &out, StageClock &clock) {
-    const int z_i = centres.species;
-    const int64_t n_A = round_up(plan.n_A, W);
-    Vec pair_energy[W];
-    int64_t first_out[W], n_out = 0;
-    for (int k = 0; k < W; ++k) pair_energy[k] = broadcast(0), work.n_blocks[k] = 0, out.n_edge_blocks[k] = 0;
-    for (int k = 0; k < centres.count; ++k) {
+    const int z_i = centres.species, n_teams = (centres.count + team - 1) / team;
+    Vec pair_energy[W64];
+    int64_t first_out[W64], n_out = 0;
+    for (int t = 0; t < W64; ++t) pair_energy[t] = broadcast(0), work.n_blocks[t] = 0, out.n_edge_blocks[t] = 0;
+    for (int t = 0; t < n_teams; ++t) {
         clock.start();
-        find_edges(plan, system, centres.centre[k], z_i, work.edges);
+        find_edges_of_team(plan, system, centres, t, work, out);
         clock.end(edges);
-        first_out[k] = n_out;
-        place_edges(plan, z_i, k, work, out, n_out);
+        first_out[t] = n_out;
+        place_edges(plan, centres, t, work, out, n_out);
         clock.end(placing);
-        embed_pairs(plan, z_i, k, out.edge_count + n_out, work, pair_energy[k]);
+        embed_pairs(plan, z_i, t, work, pair_energy[t]);
         clock.end(pairs);
-        embed_radial(plan, z_i, k, out.edge_count + n_out, work);
+        embed_radial(plan, z_i, t, work);
         clock.end(radial);
-        embed_angular<LMAX>(plan, k, work);
+        embed_angular<LMAX>(plan, t, work);
         clock.end(angular);
-        out.n_edge_blocks[k] = work.n_blocks[k];
-        n_out += work.n_blocks[k];
-        pool(plan, z_i, k, work);
+        n_out += work.n_blocks[t];
+        pool(plan, z_i, t, work);
         clock.end(sum_A);
     }
     clock.start();
-    Vec energy = sums_over_lanes(pair_energy);
-    for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
-    products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
+    Vec energy = sums_over_edges(pair_energy);
+    multiply(plan, z_i, work, energy);
     store_wide(out.site_energy, energy, plan.E0[z_i]);
-    for (int64_t a = 0; a < n_A; a += W) transpose(reinterpret_cast<double *>(work.node_adj + a), W, work.A_atoms + a, n_A);
+    return_adjoint(plan, z_i, work);
     clock.end(products);
     Vec virial[9];
     for (Vec &v : virial) v = broadcast(0);
-    for (int k = 0; k < centres.count; ++k) backward<LMAX>(plan, z_i, k, work, out, first_out[k], virial);
+    for (int t = 0; t < n_teams; ++t) {
+        backward<LMAX>(plan, z_i, t, work, out, first_out[t]);
+        add_virial(t, work, out, first_out[t], virial);
+    }
     for (int c = 0; c < 9; ++c) out.virial[c] = sum(virial[c]);
     clock.end(back);
 }
@@ -86,7 +86,7 @@ extern "C" __attribute__((visibility("default"))) void stage_ticks(const Plan *p
     make_centre_blocks(centres, species_first, plan->n_species, W, memory.blocks);
     int64_t longest_block, longest;
     list_extent(system, memory.blocks, longest_block, longest);
-    Slots slots(memory, 1, W, longest_block / W + W * plan->n_species, false);
+    Slots slots(memory, 1, W, max_edge_blocks(longest_block, W, plan->n_species), false);
     Workspace work(*plan, longest, memory.workspace.reserve(workspace_bytes(*plan, longest)));
     uint64_t cost = ~0ull;
     for (int k = 0; k < 1000; ++k) {

@@ -4,6 +4,7 @@ import os
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libcpp cimport bool as cbool
+from libcpp.memory cimport unique_ptr
 from libcpp.vector cimport vector
 
 
@@ -106,6 +107,12 @@ cdef extern from "core/kernels.hpp" namespace "acepair" nogil:
 
     const Kernels *const *available_kernels()
     const Kernels *select_kernels(const char *isa)
+
+
+cdef extern from "arranged_plan.hpp" namespace "acepair" nogil:
+    cdef cppclass ArrangedPlan:
+        PlanStruct plan
+        ArrangedPlan(const PlanStruct &, cbool with_moments) except +
 
 
 cdef extern from "single_plan.hpp" namespace "acepair" nogil:
@@ -245,6 +252,7 @@ cdef class Plan:
     cdef vector[RadialPlan] pair_terms
     cdef vector[double] harmonics
     cdef object arrays
+    cdef unique_ptr[ArrangedPlan] arranged, arranged_for_rows
     cdef SinglePlanOnDemand single
 
     def __init__(self, *, const double[::1] E0 not None, const double[::1] rcut not None, pair_terms, int lmax, bint spherical,
@@ -279,11 +287,13 @@ cdef class Plan:
         self.c.dag.group_first = pointer_i(group_first)
         self.c.dag.leaf_factor = pointer_i(leaf_factor)
         self.c.dag.coefficients = pointer(coefficients)
+        self.arranged.reset(new ArrangedPlan(self.c, True))
+        self.arranged_for_rows.reset(new ArrangedPlan(self.c, False))
 
     @property
     def address(self):
-        """Address of the C++ struct, for benchmarks that call the core without this module."""
-        return <uintptr_t>&self.c
+        """Address of the C++ struct that is evaluated, for benchmarks that call the core without this module."""
+        return <uintptr_t>&self.arranged.get().plan
 
 
 cdef class RowPlan:
@@ -371,12 +381,12 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     out.site_virials = &site_virials[0, 0] if site_virials is not None else NULL
     out.edge_gradients = &edge_gradients[0, 0] if edge_gradients is not None and edge_gradients.shape[0] else NULL
     if single:
-        rounded = &plan.single.of(plan.c)
+        rounded = &plan.single.of(plan.arranged.get().plan)
         with nogil:
             c_evaluate_single(kernels[0].single[0], rounded[0], system, &centres[0], &species_first[0], n_threads, memory.c, out)
         return out.coincident[0], out.coincident[1]
     with nogil:
-        c_evaluate(kernels[0], plan.c, system, &centres[0], &species_first[0], n_threads, memory.c, out)
+        c_evaluate(kernels[0], plan.arranged.get().plan, system, &centres[0], &species_first[0], n_threads, memory.c, out)
     return out.coincident[0], out.coincident[1]
 
 
@@ -426,5 +436,5 @@ def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None
     out.coincident = coincident
     coincident[0] = coincident[1] = -1
     with nogil:
-        c_basis_rows(kernels[0], plan.c, rows.c, system, &centres[0], &species_first[0], n_threads, memory.c, out)
+        c_basis_rows(kernels[0], plan.arranged_for_rows.get().plan, rows.c, system, &centres[0], &species_first[0], n_threads, memory.c, out)
     return coincident[0], coincident[1]

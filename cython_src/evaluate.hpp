@@ -115,7 +115,7 @@ private:
         used = 0;
         BlockResultOf<Real> r{};
         r.site_energy = take<double>(base, W), r.virial = take<double>(base, 9);
-        r.n_edge_blocks = take<int32_t>(base, W), r.edge_count = take<int32_t>(base, edge_blocks);
+        r.n_edge_blocks = take<int32_t>(base, W / team_size<Real>), r.edge_count = take<int32_t>(base, edge_blocks);
         r.edge_neighbor = take<int32_t>(base, edge_blocks * W), r.gradient = take<Real>(base, edge_blocks * 3 * W);
         r.vector = with_vectors ? take<Real>(base, edge_blocks * 3 * W) : nullptr;
         return r;
@@ -124,27 +124,35 @@ private:
 
 using Slots = SlotsOf<double>;
 
+/// use(centre, block of edges, lane) for every edge.
+template <class Real, class Use>
+void for_edges(int W, const CentreBlock &centres, const BlockResultOf<Real> &result, Use use) {
+    constexpr int team = team_size<Real>;
+    int64_t b = 0;
+    for (int first = 0; first < centres.count; first += team)
+        for (const int64_t end = b + result.n_edge_blocks[first / team]; b < end; ++b)
+            for (int e = 0; e < result.edge_count[b]; ++e) {
+                const int k = first + e % team;
+                if (k < centres.count && result.edge_neighbor[b * W + e] != centres.centre[k]) use(centres.centre[k], b, e);
+            }
+}
+
 template <class Real>
 void add_site_virials(int W, const CentreBlock &centres, const BlockResultOf<Real> &result, double *site_virials) {
-    for (int64_t k = 0, b = 0; k < centres.count; ++k)
-        for (int64_t end = b + result.n_edge_blocks[k]; b < end; ++b)
-            for (int e = 0; e < result.edge_count[b]; ++e)
-                for (int c = 0; c < 9; ++c)
-                    site_virials[9 * int64_t(result.edge_neighbor[b * W + e]) + c] -=
-                        double(result.vector[(3 * b + c / 3) * W + e]) * result.gradient[(3 * b + c % 3) * W + e];
+    for_edges(W, centres, result, [&](int32_t, int64_t b, int e) {
+        for (int c = 0; c < 9; ++c)
+            site_virials[9 * int64_t(result.edge_neighbor[b * W + e]) + c] -=
+                double(result.vector[(3 * b + c / 3) * W + e]) * result.gradient[(3 * b + c % 3) * W + e];
+    });
 }
 
 template <class Real>
 void write_edge_gradients(int W, const System &system, const CentreBlock &centres, const BlockResultOf<Real> &result, double *gradients) {
-    for (int64_t k = 0, b = 0; k < centres.count; ++k) {
-        const int64_t first = system.first[centres.centre[k]];
-        for (int64_t end = b + result.n_edge_blocks[k]; b < end; ++b)
-            for (int e = 0; e < result.edge_count[b]; ++e) {
-                int64_t at = first;
-                while (system.neighbor[at] != result.edge_neighbor[b * W + e]) ++at;
-                for (int c = 0; c < 3; ++c) gradients[3 * at + c] = result.gradient[(3 * b + c) * W + e];
-            }
-    }
+    for_edges(W, centres, result, [&](int32_t centre, int64_t b, int e) {
+        int64_t at = system.first[centre];
+        while (system.neighbor[at] != result.edge_neighbor[b * W + e]) ++at;
+        for (int c = 0; c < 3; ++c) gradients[3 * at + c] = result.gradient[(3 * b + c) * W + e];
+    });
 }
 
 /// The longest sum of neighbours over any block of centres, and over any single centre.
@@ -160,8 +168,11 @@ inline void list_extent(const System &system, const std::vector<CentreBlock> &bl
     }
 }
 
-/// How many blocks of edges a block of centres can have: the edges of a centre are in order of species, blocks hold one each.
-inline int64_t max_edge_blocks(int64_t longest_block, int width, int n_species) { return longest_block / width + width * n_species; }
+/// How many blocks of edges a block of centres can have: edges are in order of species, a block holds some of each centre of a team.
+template <class Real = double> int64_t max_edge_blocks(int64_t longest_block, int width, int n_species) {
+    const int of_centre = width / team_size<Real>;
+    return longest_block / of_centre + of_centre * n_species;
+}
 
 /// Blocks worth a thread: below, starting one costs more than it saves.
 inline constexpr int64_t min_blocks_per_thread = 4;
@@ -184,7 +195,7 @@ void evaluate(const KernelsOf<Real> &kernels, const PlanOf<Real> &plan, const Sy
     int64_t longest_block, longest;
     list_extent(system, blocks, longest_block, longest);
     const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 32 * n_threads);
-    SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks(longest_block, W, plan.n_species), out.site_virials != nullptr);
+    SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks<Real>(longest_block, W, plan.n_species), out.site_virials != nullptr);
     const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);
 

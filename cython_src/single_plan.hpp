@@ -23,6 +23,10 @@ public:
         if (p.lmax < 0) return;
         plan.radial = rounded(p.radial, n_pairs);
         plan.n_A = p.n_A, plan.run_first = p.run_first, plan.runs = p.runs;
+        plan.group_first = p.group_first, plan.groups = p.groups, plan.n_sums = p.n_sums, plan.sum_node = p.sum_node;
+        plan.n_without_sum = p.n_without_sum, plan.nodes_without_sum = p.nodes_without_sum;
+        const Moments &m = p.moments;
+        plan.moments = {m.n_degrees, m.n, m.n_functions, rounded(m.weights, n_pairs * m.n_functions * p.radial.n_polynomials)};
         plan.harmonics = rounded(p.harmonics, 5 * (p.lmax + 1) * (p.lmax + 2) / 2);
         const Dag &d = p.dag;
         const int64_t n_coefficients = int64_t(p.n_species) * (int64_t(p.n_A) + d.n_internal + d.n_leaves);
@@ -47,12 +51,12 @@ private:
     RadialPlanOf<float> rounded(const RadialPlan &r, int64_t n_pairs) {
         static_assert(sizeof(TransformParameters) == 8 * sizeof(double) && sizeof(EnvelopeParameters) == 6 * sizeof(double));
         RadialPlanOf<float> to{};
-        to.n_functions = r.n_functions, to.kind = r.kind, to.n_polynomials = r.n_polynomials;
+        to.n_functions = r.n_functions, to.kind = r.kind, to.n_polynomials = r.n_polynomials, to.with_polynomials = r.with_polynomials;
         to.transform = reinterpret_cast<const TransformParametersOf<float> *>(rounded(&r.transform->kind, 8 * n_pairs));
         to.envelope = reinterpret_cast<const EnvelopeParametersOf<float> *>(rounded(&r.envelope->kind, 6 * n_pairs));
         to.rcut = rounded(r.rcut, n_pairs);
         to.A = rounded(r.A, r.n_polynomials), to.B = rounded(r.B, r.n_polynomials), to.C = rounded(r.C, r.n_polynomials);
-        to.weights = rounded(r.weights, n_pairs * r.n_functions * r.n_polynomials);
+        to.weights = rounded(r.weights, n_pairs * (r.n_functions - (r.with_polynomials ? r.n_polynomials : 0)) * r.n_polynomials);
         to.n_intervals = r.n_intervals, to.degree = r.degree, to.n_columns = (r.n_columns + widest - 1) / widest * widest;
         if (!r.table) return to;
         const int64_t n_rows = n_pairs * r.n_intervals * (r.degree + 1);

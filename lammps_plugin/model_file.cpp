@@ -303,6 +303,7 @@ void read_plan(const Reader &file, int32_t n_tensors, const std::vector<std::str
     loaded.harmonics = make_harmonics_constants(std::max(plan.lmax, 0));
     plan.harmonics = loaded.harmonics.data();
     if (plan.lmax >= 0) read_many_body(file, n_species, plan);
+    loaded.arranged = std::make_unique<ArrangedPlan>(plan, true);
 }
 
 /// Linear parameters: the readouts' weights in the declaration.

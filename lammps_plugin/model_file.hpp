@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "arranged_plan.hpp"
 #include "core/plan.hpp"
 #include "evaluate.hpp"
 
@@ -18,6 +20,7 @@ struct LoadedPlan {
     std::vector<RadialPlan> pair_terms;
     std::vector<double> harmonics;
     std::deque<Buffer> arrays;
+    std::unique_ptr<ArrangedPlan> arranged;  ///< what the kernels run
 
     double rcut_max() const;
 };

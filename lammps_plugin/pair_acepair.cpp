@@ -208,7 +208,7 @@ bool PairACEPair::is_scaled() {
 }
 
 void PairACEPair::add_plan(size_t k) {
-    const acepair::Plan &plan = model->plans[k].plan;
+    const acepair::Plan &plan = model->plans[k].arranged->plan;
     const acepair::PackedAtoms &packed = packed_atoms[k];
     if (packed.blocks.empty()) return;
     const int W = kernels->width;

@@ -14,6 +14,7 @@ struct RowWorkspace : Workspace {
     int64_t n_jacobian;
     Vec (*dY)[3];
     Vec (*dA)[3];           ///< (n_A,) ∂A_a/∂D of W edges
+    int32_t n_edge_blocks[W];
     int32_t *edge_count;    ///< (W, max_blocks)
     int32_t *edge_neighbor; ///< (W, max_blocks, W)
 
@@ -135,18 +136,18 @@ template <int LMAX>
 void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &system, const CentreBlock &centres, RowWorkspace &work,
                       const RowResult &out) {
     const int z_i = centres.species;
-    const int64_t n_A = round_up(plan.n_A, W);
     const int64_t column = int64_t(z_i) * rows.n_functions;
     BlockResult edges{};
-    edges.edge_count = work.edge_count, edges.edge_neighbor = work.edge_neighbor;
+    edges.edge_count = work.edge_count, edges.edge_neighbor = work.edge_neighbor, edges.n_edge_blocks = work.n_edge_blocks;
+    edges.coincident[0] = -1;
     Vec unused_energy = broadcast(0);
     for (int k = 0; k < centres.count; ++k) {
-        const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, z_i, work.edges);
-        if (coincident >= 0) out.coincident[0] = i, out.coincident[1] = coincident;
-        embed<LMAX>(plan, z_i, k, work, edges, k * work.max_blocks, unused_energy);
+        find_edges_of_team(plan, system, centres, k, work, edges);
+        if (edges.coincident[0] >= 0) out.coincident[0] = edges.coincident[0], out.coincident[1] = edges.coincident[1];
+        embed<LMAX>(plan, centres, k, work, edges, k * work.max_blocks, unused_energy);
         pool(plan, z_i, k, work);
     }
-    for (int64_t a = 0; a < n_A; a += W) transpose(work.A_atoms + a, n_A, reinterpret_cast<double *>(work.node + a), W);
+    gather_sums(plan, work);
     functions_of_A(rows, out, work.node, work.jacobian, [&](int b, Vec value) __attribute__((always_inline)) {
         for (int k = 0; k < centres.count && out.site_basis; ++k)
             out.site_basis[centres.centre[k] * int64_t(rows.n_functions) + b] = value[k];

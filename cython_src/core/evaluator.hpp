@@ -3,6 +3,7 @@
 
 #include "edges.hpp"
 #include "harmonics.hpp"
+#include "moments.hpp"
 #include "precision.hpp"
 #include "products.hpp"
 #include "radial.hpp"
@@ -13,7 +14,7 @@ ACEPAIR_FN int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple 
 
 /// What is kept of a block of W edges between the way forward and the way back, in vectors.
 struct EdgeBlockLayout {
-    int64_t D = 0, r = 3, inverse_r = 4, pair_slope = 5, Y = 6, R, dR, size;
+    int64_t D = 0, r = 3, inverse_r = 4, inside = 5, pair_slope = 6, Y = 7, R, dR, size;  ///< inside: lanes that hold an edge
 
     explicit EdgeBlockLayout(const Plan &plan) {
         const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
@@ -25,34 +26,38 @@ struct EdgeBlockLayout {
 /// Memory of one thread, carved from one buffer. All sizes follow from the plan and the longest neighbour list.
 struct Workspace {
     EdgeBlockLayout layout;
-    Edges edges;
-    int64_t max_blocks;     ///< edge blocks of one centre
-    Vec *edge_blocks;       ///< (W, max_blocks, layout.size)
-    int32_t *block_species; ///< (W, max_blocks)
-    int32_t n_blocks[W];
-    Vec *A_lanes;           ///< (n_A rounded up,) sums of an atom, still over lanes of edges
-    Real *A_atoms;          ///< (W, n_A rounded up): also the adjoint on the way back
-    Vec *node, *node_adj;   ///< (n_A rounded up + n_internal,) lanes are atoms
+    Edges edges[team];      ///< of the centres of a team
+    int64_t max_blocks;     ///< edge blocks of one team
+    Vec *edge_blocks;       ///< (W64, max_blocks, layout.size)
+    int32_t *block_species; ///< (W64, max_blocks)
+    int32_t n_blocks[W64];
+    int64_t n_sums;         ///< places in a row of sums: whole vectors, and one to spare
+    Real *sums;             ///< (W64, n_sums, team) sums over neighbours; on the way back ∂E/∂sums
+    Vec *node, *node_adj;   ///< (n_A + n_internal + moments,) lanes are atoms
     Vec *scratch, *Y_adj;
 
     Workspace(const Plan &plan, int64_t max_neighbors, char *memory) : layout(plan), used(0), base(memory) {
-        const int64_t n_z = plan.n_species, n_A = round_up(plan.n_A, W);
-        edges.capacity = round_up(max_neighbors, W) + W;
-        max_blocks = edges.capacity / W + n_z;
-        edges.x = take<Real>(n_z * edges.capacity), edges.y = take<Real>(n_z * edges.capacity);
-        edges.z = take<Real>(n_z * edges.capacity), edges.j = take<int32_t>(n_z * edges.capacity);
-        edges.count = take<int32_t>(n_z);
-        edge_blocks = take<Vec>(W * max_blocks * layout.size);
-        block_species = take<int32_t>(W * max_blocks);
-        A_lanes = take<Vec>(n_A);
-        A_atoms = take<Real>(W * n_A);
-        node = take<Vec>(n_A + plan.dag.n_internal), node_adj = take<Vec>(n_A + plan.dag.n_internal);
+        const int64_t n_z = plan.n_species, capacity = round_up(max_neighbors, W) + W;
+        for (Edges &of_centre : edges) {
+            of_centre.capacity = capacity;
+            of_centre.x = take<Real>(n_z * capacity), of_centre.y = take<Real>(n_z * capacity);
+            of_centre.z = take<Real>(n_z * capacity), of_centre.j = take<int32_t>(n_z * capacity);
+            of_centre.count = take<int32_t>(n_z);
+        }
+        max_blocks = team * capacity / W64 + n_z;
+        edge_blocks = take<Vec>(W64 * max_blocks * layout.size);
+        block_species = take<int32_t>(W64 * max_blocks);
+        n_sums = round_up(plan.n_sums, W64) + W64;
+        sums = take<Real>(W64 * n_sums * team);
+        const int64_t n_nodes = plan.n_A + plan.dag.n_internal + plan.moments.n;
+        node = take<Vec>(n_nodes), node_adj = take<Vec>(n_nodes);
         const int64_t n_q = plan.radial.n_polynomials;
-        scratch = take<Vec>(2 * (n_q > W ? n_q : W));
+        scratch = take<Vec>(4 * n_q > 2 * W ? 4 * n_q : 2 * W);
         Y_adj = take<Vec>(2 * (plan.lmax + 1) * (plan.lmax + 1));  // of two blocks
     }
 
-    Vec *block(int k, int64_t b) const { return edge_blocks + (k * max_blocks + b) * layout.size; }
+    Vec *block(int t, int64_t b) const { return edge_blocks + (t * max_blocks + b) * layout.size; }
+    Real *sums_of(int t) const { return sums + t * n_sums * team; }
     int64_t bytes() const { return used; }
 
 protected:
@@ -66,127 +71,185 @@ protected:
     }
 };
 
-/// Vectors and distances of every edge of centre k, in blocks of W edges to neighbours of one species.
-ACEPAIR_STAGE void place_edges(const Plan &plan, int z_i, int k, Workspace &work, BlockResult &out, int64_t first_out) {
+/// Edges of every centre of team t, which begins with the given ones; `out` learns of atoms in the same place.
+ACEPAIR_FN void find_edges_of_team(const Plan &plan, const System &system, const CentreBlock &centres, int t, Workspace &work, BlockResult &out) {
+    for (int c = 0; c < team; ++c) {
+        const int k = t * team + c;
+        if (k >= centres.count) {
+            for (int z_j = 0; z_j < plan.n_species; ++z_j) work.edges[c].count[z_j] = 0;
+            continue;
+        }
+        const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, centres.species, work.edges[c]);
+        if (coincident >= 0) out.coincident[0] = i, out.coincident[1] = coincident;
+    }
+}
+
+/// Vectors and distances of every edge of team t, in blocks of W64 edges of each of its centres to neighbours of one species.
+ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int t, Workspace &work, BlockResult &out, int64_t first_out) {
     const EdgeBlockLayout &at = work.layout;
+    int32_t centre[team];
+    for (int c = 0; c < team; ++c) centre[c] = centres.centre[t * team + c < centres.count ? t * team + c : t * team];
+    Mask edge_of_lane{};
+    for (int lane = 0; lane < W; ++lane) edge_of_lane[lane] = lane / team;
     int64_t b = 0;
     for (int z_j = 0; z_j < plan.n_species; ++z_j) {
-        const int count = work.edges.count[z_j];
-        const int64_t offset = z_j * work.edges.capacity;
-        for (int e = 0; e < count; e += W, ++b) {
-            const int lanes = count - e < W ? count - e : W;
-            const Mask inside = first_lanes(lanes);
+        const Vec at_cutoff = broadcast(plan.rcut[centres.species * plan.n_species + z_j]);
+        int most = 0;
+        for (const Edges &edges : work.edges) most = edges.count[z_j] > most ? edges.count[z_j] : most;
+        for (int e = 0; e < most; e += W64, ++b) {
+            const Real *x_from[team], *y_from[team], *z_from[team];
+            Real count[team];
+            for (int c = 0; c < team; ++c) {
+                const Edges &edges = work.edges[c];
+                const int64_t first = z_j * edges.capacity + e;
+                x_from[c] = edges.x + first, y_from[c] = edges.y + first, z_from[c] = edges.z + first;
+                count[c] = Real(edges.count[z_j] - e);
+                for (int k = 0; k < W64; ++k)
+                    out.edge_neighbor[(first_out + b) * W + k * team + c] = e + k < edges.count[z_j] ? edges.j[first + k] : centre[c];
+            }
+            const Mask inside = __builtin_convertvector(edge_of_lane, Vec) < repeat(count);
             // lanes without an edge get a harmless vector: at the cutoff along x
-            const Vec x = select(inside, load(work.edges.x + offset + e), broadcast(plan.rcut[z_i * plan.n_species + z_j]));
-            const Vec y = select(inside, load(work.edges.y + offset + e), broadcast(0));
-            const Vec z = select(inside, load(work.edges.z + offset + e), broadcast(0));
+            const Vec x = select(inside, alternate(x_from), at_cutoff);
+            const Vec y = select(inside, alternate(y_from), broadcast(0)), z = select(inside, alternate(z_from), broadcast(0));
             const Vec r = sqrt(x * x + y * y + z * z);
-            Vec *block = work.block(k, b);
+            Vec *block = work.block(t, b);
             block[at.D] = x, block[at.D + 1] = y, block[at.D + 2] = z, block[at.r] = r, block[at.inverse_r] = 1 / r;
-            block[at.pair_slope] = broadcast(0);
-            work.block_species[k * work.max_blocks + b] = z_j;
-            out.edge_count[first_out + b] = lanes;
-            for (int lane = 0; lane < W; ++lane)
-                out.edge_neighbor[(first_out + b) * W + lane] = work.edges.j[offset + e + (lane < lanes ? lane : 0)];
+            block[at.inside] = Vec(inside), block[at.pair_slope] = broadcast(0);
+            work.block_species[t * work.max_blocks + b] = z_j;
+            out.edge_count[first_out + b] = team * (most - e < W64 ? most - e : W64);
         }
     }
-    work.n_blocks[k] = int32_t(b);
+    work.n_blocks[t] = out.n_edge_blocks[t] = int32_t(b);
 }
 
-/// Pair terms of every edge of centre k: slopes into the blocks; energy += their sum, still over lanes of edges.
-ACEPAIR_STAGE void embed_pairs(const Plan &plan, int z_i, int k, const int32_t *lanes, Workspace &work, Vec &energy) {
-    const EdgeBlockLayout &at = work.layout;
-    const int32_t *species = work.block_species + k * work.max_blocks;
-    for (int t = 0; t < plan.n_pair_terms; ++t)
-        for (int b = 0; b < work.n_blocks[k]; ++b) {
-            Vec *block = work.block(k, b);
-            const ValueSlope term =
-                pair_term(plan.pair_terms[t], z_i * plan.n_species + species[b], block[at.r], block[at.inverse_r], first_lanes(lanes[b]));
-            energy += term.value, block[at.pair_slope] += term.slope;
-        }
-}
-
-/// Radial functions of every edge of centre k.
-ACEPAIR_STAGE void embed_radial(const Plan &plan, int z_i, int k, const int32_t *lanes, Workspace &work) {
-    const EdgeBlockLayout &at = work.layout;
-    const int32_t *species = work.block_species + k * work.max_blocks;
-    for (int b = 0; b < work.n_blocks[k]; ++b) {
-        Vec *block = work.block(k, b);
-        radial_functions(plan.radial, z_i * plan.n_species + species[b], block[at.r], block[at.inverse_r], first_lanes(lanes[b]),
-                         work.scratch, block + at.R, block + at.dR);
+/// use(b, V()) for blocks b of edges: V = Two stands for b and b + 1 where both are of one species and `in_twos` allows it.
+template <class Use>
+ACEPAIR_FN void for_blocks(const int32_t *species, int n_blocks, bool in_twos, Use use) {
+    for (int b = 0; b < n_blocks;) {
+        if (in_twos && b + 1 < n_blocks && species[b] == species[b + 1]) use(b, Two()), b += 2;
+        else use(b, Vec()), b += 1;
     }
 }
 
-/// Harmonics of every edge of centre k.
+/// Pair terms of every edge of team t: slopes into the blocks; energy += their sum, still over edges.
+ACEPAIR_STAGE void embed_pairs(const Plan &plan, int z_i, int t, Workspace &work, Vec &energy) {
+    const EdgeBlockLayout &at = work.layout;
+    const int32_t *species = work.block_species + t * work.max_blocks;
+    for (int p = 0; p < plan.n_pair_terms; ++p) {
+        const RadialPlan &term = plan.pair_terms[p];
+        for_blocks(species, work.n_blocks[t], term.kind != BasisKind::table, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+            using V = decltype(one_or_two);
+            Vec *block = work.block(t, b);
+            const auto of = [&](int64_t quantity) { return gather<V>(block + quantity, at.size); };
+            const ValueSlope<V> found = pair_term(term, z_i * plan.n_species + species[b], of(at.r), of(at.inverse_r), mask(of(at.inside)));
+            energy += both(found.value);
+            scatter(block + at.pair_slope, at.size, of(at.pair_slope) + found.slope);
+        });
+    }
+}
+
+/// Radial functions of every edge of team t.
+ACEPAIR_STAGE void embed_radial(const Plan &plan, int z_i, int t, Workspace &work) {
+    const EdgeBlockLayout &at = work.layout;
+    const int32_t *species = work.block_species + t * work.max_blocks;
+    const bool in_twos = many_registers && plan.radial.kind != BasisKind::table;
+    for_blocks(species, work.n_blocks[t], in_twos, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+        using V = decltype(one_or_two);
+        Vec *block = work.block(t, b);
+        const auto of = [&](int64_t quantity) { return gather<V>(block + quantity, at.size); };
+        radial_functions(plan.radial, z_i * plan.n_species + species[b], of(at.r), of(at.inverse_r), mask(of(at.inside)), work.scratch,
+                         block + at.R, block + at.dR, at.size);
+    });
+}
+
+/// Harmonics of every edge of team t.
 template <int LMAX>
-ACEPAIR_STAGE void embed_angular(const Plan &plan, int k, Workspace &work) {
+ACEPAIR_STAGE void embed_angular(const Plan &plan, int t, Workspace &work) {
     const EdgeBlockLayout &at = work.layout;
     const HarmonicsConstants constants(plan.harmonics, plan.lmax);
-    for (int b = 0; b < work.n_blocks[k]; ++b) {
-        Vec *block = work.block(k, b);
+    for (int b = 0; b < work.n_blocks[t]; ++b) {
+        Vec *block = work.block(t, b);
         const Vec scale = plan.spherical ? block[at.inverse_r] : broadcast(1);
         solid_harmonics<LMAX>(constants, plan.lmax, block[at.D] * scale, block[at.D + 1] * scale, block[at.D + 2] * scale, block + at.Y);
     }
 }
 
-/// Everything that depends on one edge, for every edge of centre k; pair_energy is still a sum over lanes of edges.
+/// Everything that depends on one edge, for every edge of team t; pair_energy is still a sum over edges.
 template <int LMAX>
-ACEPAIR_FN void embed(const Plan &plan, int z_i, int k, Workspace &work, BlockResult &out, int64_t first_out, Vec &pair_energy) {
-    place_edges(plan, z_i, k, work, out, first_out);
-    embed_pairs(plan, z_i, k, out.edge_count + first_out, work, pair_energy);
+ACEPAIR_FN void embed(const Plan &plan, const CentreBlock &centres, int t, Workspace &work, BlockResult &out, int64_t first_out,
+                      Vec &pair_energy) {
+    place_edges(plan, centres, t, work, out, first_out);
+    embed_pairs(plan, centres.species, t, work, pair_energy);
     if (plan.lmax < 0) return;
-    embed_radial(plan, z_i, k, out.edge_count + first_out, work);
-    embed_angular<LMAX>(plan, k, work);
+    embed_radial(plan, centres.species, t, work);
+    embed_angular<LMAX>(plan, t, work);
 }
 
-/// A_lanes[first + m] += Σ_blocks R · Y_lm for N runs of one l: every Y serves N of them.
+/// sums[n (2 L + 1) + m] += Σ_edges R_n · Y_lm for N runs of one l, functions in even steps: every Y serves N of them.
 template <int L, int N>
-ACEPAIR_FN void pool_some(const Run *run, const Vec *block, int64_t n_blocks, const EdgeBlockLayout &at, Vec *__restrict A_lanes) {
-    const Vec *Y = block + at.Y + L * L, *R[N];
-    Vec sum[N][2 * L + 1];
+ACEPAIR_FN void pool_some(const Vec *R, int64_t R_step, const Vec *Y, int64_t n_blocks, int64_t block_size, Real *sums) {
+    constexpr int n_m = 2 * L + 1, n = N * n_m;
+    Vec total[(n + W64 - 1) / W64 * W64];
+#pragma GCC unroll 32
+    for (Vec &one : total) one = broadcast(0);
+    for (int64_t b = 0; b < n_blocks; ++b, R += block_size, Y += block_size) {
+        Vec R_k[N];
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) {
-        R[n] = block + at.R + run[n].function;
+        for (int k = 0; k < N; ++k) R_k[k] = R[k * R_step];
 #pragma GCC unroll 16
-        for (int m = 0; m <= 2 * L; ++m) sum[n][m] = A_lanes[run[n].first + m];
-    }
-    for (int64_t b = 0, offset = 0; b < n_blocks; ++b, offset += at.size) {
-#pragma GCC unroll 16
-        for (int m = 0; m <= 2 * L; ++m) {
-            const Vec y = Y[offset + m];
+        for (int m = 0; m < n_m; ++m) {
+            const Vec y = Y[m];
 #pragma GCC unroll 8
-            for (int n = 0; n < N; ++n) sum[n][m] += R[n][offset] * y;
+            for (int k = 0; k < N; ++k) total[k * n_m + m] += R_k[k] * y;
         }
     }
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) {
-#pragma GCC unroll 16
-        for (int m = 0; m <= 2 * L; ++m) A_lanes[run[n].first + m] = sum[n][m];
+    for (int s = 0; s < n; s += W64, sums += W) store(sums, load(sums) + sums_over_edges(total + s));
+}
+
+/// The `count` runs of a group, as many at a time as N, then the rest.
+template <int L, int N>
+ACEPAIR_FN void pool_in_turn(int count, int64_t R_step, const Vec *R, const Vec *Y, int64_t n_blocks, int64_t block_size, Real *sums) {
+    for (; count >= N; count -= N, R += N * R_step, sums += N * (2 * L + 1) * team) pool_some<L, N>(R, R_step, Y, n_blocks, block_size, sums);
+    if constexpr (N > 1) pool_in_turn<L, N - 1>(count, R_step, R, Y, n_blocks, block_size, sums);
+}
+
+/// As above for any l, one run.
+ACEPAIR_FN void pool_run(int l, const Vec *R, const Vec *Y, int64_t n_blocks, int64_t block_size, Real *sums) {
+    for (int first = 0; first <= 2 * l; first += W64) {
+        const int n = 2 * l + 1 - first < W64 ? 2 * l + 1 - first : W64;
+        Vec total[W64];
+        for (Vec &one : total) one = broadcast(0);
+        for (int64_t b = 0; b < n_blocks; ++b)
+            for (int m = 0; m < n; ++m) total[m] += R[b * block_size] * Y[b * block_size + first + m];
+        Real *to = sums + first * team;
+        store(to, load(to) + sums_over_edges(total));
     }
 }
 
-/// A_lanes[first + m] += Σ_blocks R · Y_lm over blocks of one neighbour species, for the runs of one l.
+/// Sums over blocks of edges to one neighbour species, for the groups of one l.
 template <int L>
-ACEPAIR_FN void pool_runs(const Run *run, const Run *run_end, int l, const Vec *block, int64_t n_blocks, const EdgeBlockLayout &at,
-                          Vec *__restrict A_lanes) {
-    if constexpr (L >= 0) {
-        constexpr int accumulators = register_bytes == 64 ? 20 : 12, fit = accumulators / (2 * L + 1), N = fit > 4 ? 4 : fit > 1 ? fit : 1;
-        for (; run_end - run >= N; run += N) pool_some<L, N>(run, block, n_blocks, at, A_lanes);
-        for (; run != run_end; ++run) pool_some<L, 1>(run, block, n_blocks, at, A_lanes);
-    } else {
-        for (; run != run_end; ++run) {
-            const Vec *R = block + at.R + run->function, *Y = block + at.Y + l * l;
-            for (int64_t b = 0; b < n_blocks; ++b, R += at.size, Y += at.size)
-                for (int m = 0; m <= 2 * l; ++m) A_lanes[run->first + m] += *R * Y[m];
+ACEPAIR_FN void pool_groups(const RunGroup *group, const RunGroup *group_end, int l, const Vec *block, int64_t n_blocks,
+                            const EdgeBlockLayout &at, Real *sums_of_team) {
+    const Vec *Y = block + at.Y + l * l;
+    for (; group != group_end; ++group) {
+        const Vec *R = block + at.R + group->function;
+        Real *sums = sums_of_team + group->first_sum * team;
+        if constexpr (L >= 0) {
+            constexpr int fit = (many_registers ? 24 : 12) / (2 * L + 1), most = many_registers ? 8 : 4, N = fit > most ? most : fit > 1 ? fit : 1;
+            pool_in_turn<L, N>(group->count, group->function_step, R, Y, n_blocks, at.size, sums);
+        } else {
+            for (int n = 0; n < group->count; ++n, R += group->function_step, sums += (2 * l + 1) * team)
+                pool_run(l, R, Y, n_blocks, at.size, sums);
         }
     }
 }
 
-/// Y_adj[lm] = Σ_n w_nlm R_nl for the runs of one l, for N blocks of edges whose Y_adj are `stride` apart; slope[] gets
-/// Σ_n dR_nl/dr Σ_m w_nlm Y_lm.
+/// Y_adj[lm] = Σ_n w_nlm R_nl for the groups of one l, for N blocks of edges whose Y_adj are `stride` apart; slope[] gets
+/// Σ_n dR_nl/dr Σ_m w_nlm Y_lm. w = ∂E/∂sums of each centre of the team.
 template <int L, int N>
-ACEPAIR_FN void backward_runs(const Run *run, const Run *run_end, int l_, const Vec *__restrict block, const EdgeBlockLayout &at,
-                              const Real *__restrict A_adj, Vec *__restrict Y_adj, int64_t stride, Vec *slope) {
+ACEPAIR_FN void backward_groups(const RunGroup *group, const RunGroup *group_end, int l_, const Vec *__restrict block,
+                                const EdgeBlockLayout &at, const Real *__restrict sum_adj, Vec *__restrict Y_adj, int64_t stride, Vec *slope) {
     const int l = L >= 0 ? L : l_;
     const Vec *Y = block + at.Y + l * l;
     Y_adj += l * l;
@@ -198,45 +261,54 @@ ACEPAIR_FN void backward_runs(const Run *run, const Run *run_end, int l_, const 
 #pragma GCC unroll 32
             for (int m = 0; m <= 2 * L; ++m) y_adj[n][m] = broadcast(0);
         }
-        const Vec *const R_all = block + at.R;
-        const int64_t to_slope = at.dR - at.R;
-        for (; run != run_end; ++run) {
-            const Real *w = A_adj + run->first;
-            const Vec *R_run = R_all + run->function;
-            Vec R[N], t[N];
+        for (; group != group_end; ++group) {
+            const Real *w = sum_adj + group->first_sum * team;
+            const Vec *R = block + at.R + group->function, *dR = block + at.dR + group->function;
+            for (int k = group->count; k > 0; --k, w += (2 * L + 1) * team, R += group->function_step, dR += group->function_step) {
+                if constexpr (L == 0) {  // the gradient of Y_00 is zero
+                    const Vec w_0 = repeat(w);
 #pragma GCC unroll 2
-            for (int n = 0; n < N; ++n) R[n] = R_run[n * at.size], t[n] = broadcast(0);
-#pragma GCC unroll 32
-            for (int m = 0; m <= 2 * L; ++m) {
-                const Vec w_m = broadcast(w[m]);
-#pragma GCC unroll 2
-                for (int n = 0; n < N; ++n) {
-                    t[n] += w_m * Y[n * at.size + m];
-                    y_adj[n][m] += w_m * R[n];
+                    for (int n = 0; n < N; ++n) along[n] += w_0 * dR[n * at.size];
+                    continue;
                 }
-            }
+                Vec R_n[N], t[N];
 #pragma GCC unroll 2
-            for (int n = 0; n < N; ++n) along[n] += t[n] * R_run[n * at.size + to_slope];
+                for (int n = 0; n < N; ++n) R_n[n] = R[n * at.size], t[n] = broadcast(0);
+#pragma GCC unroll 32
+                for (int m = 0; m <= 2 * L; ++m) {
+                    const Vec w_m = repeat(w + m * team);
+#pragma GCC unroll 2
+                    for (int n = 0; n < N; ++n) {
+                        t[n] += w_m * Y[n * at.size + m];
+                        y_adj[n][m] += w_m * R_n[n];
+                    }
+                }
+#pragma GCC unroll 2
+                for (int n = 0; n < N; ++n) along[n] += t[n] * dR[n * at.size];
+            }
         }
 #pragma GCC unroll 2
         for (int n = 0; n < N; ++n) {
-            slope[n] += along[n];
+            slope[n] += L == 0 ? along[n] * Y[n * at.size] : along[n];
 #pragma GCC unroll 32
             for (int m = 0; m <= 2 * L; ++m) Y_adj[n * stride + m] = y_adj[n][m];
         }
     } else {
         for (int n = 0; n < N; ++n, block += at.size, Y += at.size, Y_adj += stride) {
             for (int m = 0; m <= 2 * l; ++m) Y_adj[m] = broadcast(0);
-            for (const Run *one = run; one != run_end; ++one) {
-                const Vec R = block[at.R + one->function];
-                Vec t = broadcast(0);
-                for (int m = 0; m <= 2 * l; ++m) {
-                    const Vec w_m = broadcast(A_adj[one->first + m]);
-                    t += w_m * Y[m];
-                    Y_adj[m] += w_m * R;
+            for (const RunGroup *g = group; g != group_end; ++g)
+                for (int k = 0; k < g->count; ++k) {
+                    const int64_t function = g->function + k * g->function_step;
+                    const Real *w = sum_adj + (g->first_sum + k * (2 * l + 1)) * team;
+                    const Vec R = block[at.R + function];
+                    Vec t = broadcast(0);
+                    for (int m = 0; m <= 2 * l; ++m) {
+                        const Vec w_m = repeat(w + m * team);
+                        t += w_m * Y[m];
+                        Y_adj[m] += w_m * R;
+                    }
+                    slope[n] += t * block[at.dR + function];
                 }
-                slope[n] += t * block[at.dR + one->function];
-            }
         }
     }
 }
@@ -254,41 +326,72 @@ ACEPAIR_FN void backward_runs(const Run *run, const Run *run_end, int l_, const 
     default: CALL(-1);         \
     }
 
-/// A_nlm = Σ_j R_nl Y_lm of centre k, summed over all its edges, into A_atoms.
-ACEPAIR_STAGE void pool(const Plan &plan, int z_i, int k, Workspace &work) {
-    const int64_t n_A = round_up(plan.n_A, W);
-    for (int64_t a = 0; a < n_A; ++a) work.A_lanes[a] = broadcast(0);
-    const int32_t *species = work.block_species + k * work.max_blocks;
-    for (int64_t b = 0, n; b < work.n_blocks[k]; b += n) {
-        for (n = 1; b + n < work.n_blocks[k] && species[b + n] == species[b];) ++n;
-        const int32_t *first = plan.run_first + int64_t(z_i * plan.n_species + species[b]) * (plan.lmax + 1);
+/// A_nlm = Σ_j R_nl Y_lm of every centre of team t, or the moments Σ_j P_q Y_lm that it is made of, over all edges.
+ACEPAIR_STAGE void pool(const Plan &plan, int z_i, int t, Workspace &work) {
+    Real *sums = work.sums_of(t);
+    for (int64_t s = 0; s < work.n_sums * team; s += W) store(sums + s, broadcast(0));
+    const int32_t *species = work.block_species + t * work.max_blocks;
+    for (int64_t b = 0, n; b < work.n_blocks[t]; b += n) {
+        for (n = 1; b + n < work.n_blocks[t] && species[b + n] == species[b];) ++n;
+        const int32_t *first = plan.group_first + int64_t(z_i * plan.n_species + species[b]) * (plan.lmax + 1);
         for (int l = 0; l <= plan.lmax; ++l) {
-#define ACEPAIR_POOL(L) \
-    pool_runs<L>(plan.runs + first[l], plan.runs + first[l + 1], l, work.block(k, b), n, work.layout, work.A_lanes)
+#define ACEPAIR_POOL(L) pool_groups<L>(plan.groups + first[l], plan.groups + first[l + 1], l, work.block(t, b), n, work.layout, sums)
             ACEPAIR_FOR_L(l, ACEPAIR_POOL)
 #undef ACEPAIR_POOL
         }
     }
-    for (int64_t a = 0; a < n_A; a += W) store(work.A_atoms + k * n_A + a, sums_over_lanes(work.A_lanes + a));
 }
 
-/// Gradients ∂E_i/∂D of N neighbouring blocks of edges of centre k, all to one species, from its row of ∂E/∂A.
+/// The sums of every centre as nodes, whose lanes are atoms. Lanes of unused places hold stale numbers, which nothing reads.
+ACEPAIR_FN void gather_sums(const Plan &plan, const Workspace &work) {
+    for (int s = 0; s < plan.n_sums; s += W64) {
+        Vec tile[W64];
+        for (int t = 0; t < W64; ++t) tile[t] = load(work.sums_of(t) + s * team);
+        transpose64(tile);
+        for (int k = 0; k < W64 && s + k < plan.n_sums; ++k) work.node[plan.sum_node[s + k]] = tile[k];
+    }
+    for (int k = 0; k < plan.n_without_sum; ++k) work.node[plan.nodes_without_sum[k]] = broadcast(0);
+}
+
+/// The way back: from ∂E/∂nodes.
+ACEPAIR_FN void scatter_sums(const Plan &plan, const Workspace &work) {
+    for (int s = 0; s < plan.n_sums; s += W64) {
+        Vec tile[W64];
+        for (int k = 0; k < W64; ++k) tile[k] = work.node_adj[plan.sum_node[s + k < plan.n_sums ? s + k : s]];
+        transpose64(tile);
+        for (int t = 0; t < W64; ++t) store(work.sums_of(t) + s * team, tile[t]);
+    }
+}
+
+/// energy += what the products of A say, a lane an atom; leaves ∂E/∂A in node_adj.
+ACEPAIR_FN void multiply(const Plan &plan, int z_i, Workspace &work, Vec &energy) {
+    gather_sums(plan, work);
+    if (plan.moments.n) mix_moments(plan, z_i, work.node);
+    products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
+}
+
+/// ∂E/∂sums of every centre, in place of the sums.
+ACEPAIR_FN void return_adjoint(const Plan &plan, int z_i, Workspace &work) {
+    if (plan.moments.n) mix_moments_adjoint(plan, z_i, work.node_adj);
+    scatter_sums(plan, work);
+}
+
+/// Gradients ∂E_i/∂D of N neighbouring blocks of edges of team t, all to one species, from its ∂E/∂sums.
 template <int LMAX, int N>
-ACEPAIR_FN void backward_blocks(const Plan &plan, int z_i, int k, int64_t b, Workspace &work, BlockResult &out, int64_t first_out,
-                                Vec *virial) {
+ACEPAIR_FN void backward_blocks(const Plan &plan, int z_i, int t, int64_t b, Workspace &work, BlockResult &out, int64_t first_out) {
     const EdgeBlockLayout &at = work.layout;
     const HarmonicsConstants constants(plan.harmonics, plan.lmax);
     const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
-    const Real *A_adj = work.A_atoms + k * round_up(plan.n_A, W);
-    const Vec *block = work.block(k, b);
+    const Real *sum_adj = work.sums_of(t);
+    const Vec *block = work.block(t, b);
     Vec slopes[N];
     for (int n = 0; n < N; ++n) slopes[n] = block[n * at.size + at.pair_slope];
     if (plan.lmax >= 0) {
-        const int z_j = work.block_species[k * work.max_blocks + b];
-        const int32_t *first = plan.run_first + int64_t(z_i * plan.n_species + z_j) * (plan.lmax + 1);
+        const int z_j = work.block_species[t * work.max_blocks + b];
+        const int32_t *first = plan.group_first + int64_t(z_i * plan.n_species + z_j) * (plan.lmax + 1);
         for (int l = 0; l <= plan.lmax; ++l) {
 #define ACEPAIR_BACKWARD(L) \
-    backward_runs<L, N>(plan.runs + first[l], plan.runs + first[l + 1], l, block, at, A_adj, work.Y_adj, n_Y, slopes)
+    backward_groups<L, N>(plan.groups + first[l], plan.groups + first[l + 1], l, block, at, sum_adj, work.Y_adj, n_Y, slopes)
             ACEPAIR_FOR_L(l, ACEPAIR_BACKWARD)
 #undef ACEPAIR_BACKWARD
         }
@@ -305,69 +408,66 @@ ACEPAIR_FN void backward_blocks(const Plan &plan, int z_i, int k, int64_t b, Wor
             }
         }
         const Vec along = slope * inverse_r;
-        const Mask inside = first_lanes(out.edge_count[first_out + b]);
-        gx = select(inside, gx + along * x, broadcast(0));
-        gy = select(inside, gy + along * y, broadcast(0));
-        gz = select(inside, gz + along * z, broadcast(0));
+        const Mask inside = mask(block[at.inside]);
         Real *gradient = out.gradient + (first_out + b) * 3 * W;
-        store(gradient, gx), store(gradient + W, gy), store(gradient + 2 * W, gz);
-        if (out.vector) {
-            Real *vector = out.vector + (first_out + b) * 3 * W;
-            store(vector, x), store(vector + W, y), store(vector + 2 * W, z);
-        }
-        virial[0] -= x * gx, virial[1] -= x * gy, virial[2] -= x * gz;
-        virial[3] -= y * gx, virial[4] -= y * gy, virial[5] -= y * gz;
-        virial[6] -= z * gx, virial[7] -= z * gy, virial[8] -= z * gz;
+        store(gradient, select(inside, gx + along * x, broadcast(0)));
+        store(gradient + W, select(inside, gy + along * y, broadcast(0)));
+        store(gradient + 2 * W, select(inside, gz + along * z, broadcast(0)));
     }
 }
 
-/// Gradients ∂E_i/∂D of every edge of centre k. Two blocks at a time share the broadcasts of ∂E/∂A.
+/// Gradients ∂E_i/∂D of every edge of team t. Two blocks at a time share the broadcasts of ∂E/∂sums.
 template <int LMAX>
-ACEPAIR_STAGE void backward(const Plan &plan, int z_i, int k, Workspace &work, BlockResult &out, int64_t first_out, Vec *virial) {
-    const int32_t *species = work.block_species + k * work.max_blocks, n_blocks = work.n_blocks[k];
-    for (int64_t b = 0; b < n_blocks;) {
-        if (b + 1 < n_blocks && species[b] == species[b + 1])
-            backward_blocks<LMAX, 2>(plan, z_i, k, b, work, out, first_out, virial), b += 2;
-        else
-            backward_blocks<LMAX, 1>(plan, z_i, k, b, work, out, first_out, virial), b += 1;
+ACEPAIR_STAGE void backward(const Plan &plan, int z_i, int t, Workspace &work, BlockResult &out, int64_t first_out) {
+    for_blocks(work.block_species + t * work.max_blocks, work.n_blocks[t], true, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+        backward_blocks<LMAX, sizeof(one_or_two) / sizeof(Vec)>(plan, z_i, t, b, work, out, first_out);
+    });
+}
+
+/// virial −= Σ_edges D ⊗ ∂E_i/∂D, still over lanes; and the vectors themselves, where they are asked for.
+ACEPAIR_STAGE void add_virial(int t, const Workspace &work, BlockResult &out, int64_t first_out, Vec *virial) {
+    Vec total[9];
+    for (int c = 0; c < 9; ++c) total[c] = virial[c];
+    for (int64_t b = 0; b < work.n_blocks[t]; ++b) {
+        const Vec *D = work.block(t, b) + work.layout.D;
+        const Real *gradient = out.gradient + (first_out + b) * 3 * W;
+        const Vec g[3] = {load(gradient), load(gradient + W), load(gradient + 2 * W)};
+        for (int c = 0; c < 9; ++c) total[c] -= D[c / 3] * g[c % 3];
+        for (int c = 0; c < 3 && out.vector; ++c) store(out.vector + ((first_out + b) * 3 + c) * W, D[c]);
     }
+    for (int c = 0; c < 9; ++c) virial[c] = total[c];
 }
 
 /// Energies and gradients of a block of centres.
 template <int LMAX>
 void evaluate_block(const Plan &plan, const System &system, const CentreBlock &centres, Workspace &work, bool want_gradients,
                     BlockResult &out) {
-    const int z_i = centres.species;
-    const int64_t n_A = round_up(plan.n_A, W);
+    const int z_i = centres.species, n_teams = (centres.count + team - 1) / team;
     out.coincident[0] = out.coincident[1] = -1;
-    Vec pair_energy[W];
-    int64_t first_out[W], n_out = 0;
-    for (int k = 0; k < W; ++k) pair_energy[k] = broadcast(0), work.n_blocks[k] = 0, out.n_edge_blocks[k] = 0;
+    Vec pair_energy[W64];
+    int64_t first_out[W64], n_out = 0;
+    for (int t = 0; t < W64; ++t) pair_energy[t] = broadcast(0), work.n_blocks[t] = 0, out.n_edge_blocks[t] = 0;
 
-    for (int k = 0; k < centres.count; ++k) {
-        const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, z_i, work.edges);
-        if (coincident >= 0) out.coincident[0] = i, out.coincident[1] = coincident;
-        first_out[k] = n_out;
-        embed<LMAX>(plan, z_i, k, work, out, n_out, pair_energy[k]);
-        out.n_edge_blocks[k] = work.n_blocks[k];
-        n_out += work.n_blocks[k];
-        if (plan.lmax >= 0) pool(plan, z_i, k, work);
+    for (int t = 0; t < n_teams; ++t) {
+        find_edges_of_team(plan, system, centres, t, work, out);
+        first_out[t] = n_out;
+        embed<LMAX>(plan, centres, t, work, out, n_out, pair_energy[t]);
+        n_out += work.n_blocks[t];
+        if (plan.lmax >= 0) pool(plan, z_i, t, work);
     }
 
-    Vec energy = sums_over_lanes(pair_energy);
-    if (plan.lmax >= 0) {
-        for (int64_t a = 0; a < n_A; a += W)  // lanes of unused places hold stale numbers, which nothing reads
-            transpose(work.A_atoms + a, n_A, reinterpret_cast<Real *>(work.node + a), W);
-        products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
-    }
+    Vec energy = sums_over_edges(pair_energy);
+    if (plan.lmax >= 0) multiply(plan, z_i, work, energy);
     store_wide(out.site_energy, energy, plan.E0[z_i]);
     if (!want_gradients) return;
 
-    for (int64_t a = 0; a < n_A && plan.lmax >= 0; a += W)
-        transpose(reinterpret_cast<Real *>(work.node_adj + a), W, work.A_atoms + a, n_A);
+    if (plan.lmax >= 0) return_adjoint(plan, z_i, work);
     Vec virial[9];
     for (Vec &v : virial) v = broadcast(0);
-    for (int k = 0; k < centres.count; ++k) backward<LMAX>(plan, z_i, k, work, out, first_out[k], virial);
+    for (int t = 0; t < n_teams; ++t) {
+        backward<LMAX>(plan, z_i, t, work, out, first_out[t]);
+        add_virial(t, work, out, first_out[t], virial);
+    }
     for (int c = 0; c < 9; ++c) out.virial[c] = sum(virial[c]);
 }
 

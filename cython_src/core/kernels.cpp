@@ -19,16 +19,19 @@ void evaluate(const Plan &plan, const System &system, const CentreBlock &centres
 
 void add_forces(const CentreBlock &centres, const BlockResult &result, double *forces) {
     int64_t b = 0;
-    for (int k = 0; k < centres.count; ++k) {
+    for (int t = 0; t * team < centres.count; ++t) {
         Vec fx = broadcast(0), fy = broadcast(0), fz = broadcast(0);
-        for (int end = int(b) + result.n_edge_blocks[k]; b < end; ++b) {
+        for (const int64_t end = b + result.n_edge_blocks[t]; b < end; ++b) {
             const Real *g = result.gradient + b * 3 * W;
             const Vec gx = load(g), gy = load(g + W), gz = load(g + 2 * W);
             subtract_rows(forces, result.edge_neighbor + b * W, result.edge_count[b], gx, gy, gz);
             fx += gx, fy += gy, fz += gz;
         }
-        double *f = forces + 4 * int64_t(centres.centre[k]);
-        f[0] += sum(fx), f[1] += sum(fy), f[2] += sum(fz);
+        const Vec x = sums_in_steps(fx, team), y = sums_in_steps(fy, team), z = sums_in_steps(fz, team);
+        for (int c = 0; c < team && t * team + c < centres.count; ++c) {
+            double *f = forces + 4 * int64_t(centres.centre[t * team + c]);
+            f[0] += x[c], f[1] += y[c], f[2] += z[c];
+        }
     }
 }
 

@@ -29,12 +29,13 @@ enum class BasisKind { recurrence = 0, series = 1, table = 2, count };
 template <class Real> struct RadialPlanOf {
     int32_t n_functions;                    ///< f_k, k < n_functions
     BasisKind kind;                         ///< recurrence: f_k = P_k; series: f_k = Σ_q W_kq P_q; table: piecewise polynomial
+    bool with_polynomials;                  ///< series: the P_q are functions themselves, before the n_functions − n_polynomials sums
     const TransformParametersOf<Real> *transform;  ///< (n_pairs,)
     const EnvelopeParametersOf<Real> *envelope;    ///< (n_pairs,)
     const Real *rcut;                       ///< (n_pairs,) Å: functions are zero from here on; masks lanes in radial.hpp
     int32_t n_polynomials;
     const Real *A, *B, *C;                  ///< (n_polynomials,) P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}
-    const Real *weights;                    ///< (n_pairs, n_functions, n_polynomials)
+    const Real *weights;                    ///< (n_pairs, sums, n_polynomials)
     int32_t n_intervals, degree, n_columns; ///< n_columns: n_functions rounded up to a multiple of 8
     const Real *table;                      ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t in [0, 1) of each of the equal intervals of y ∈ [−1, 1]
 };
@@ -43,6 +44,25 @@ template <class Real> struct RadialPlanOf {
 struct Run {
     int32_t function, first;
 };
+
+/// `count` runs of one l as the kernels pool them (arranged_plan.hpp): functions in even steps, sums one behind the other.
+struct RunGroup {
+    int32_t function, function_step, first_sum, count;
+};
+
+/// Where it costs less, radial weights act after the sum over neighbours: A_nlm = Σ_q W_nq M_qlm with the moments
+/// M_qlm = Σ_j P_q Y_lm of the neighbours of one species. arranged_plan.hpp decides for which degrees.
+template <class Real> struct MomentsOf {
+    int32_t n_degrees;                   ///< l < n_degrees
+    int32_t n;                           ///< n_species · n_polynomials · n_degrees²
+    int32_t n_functions;                 ///< R_nl of the plan's runs
+    const Real *weights;                 ///< (n_pairs, n_functions, n_polynomials)
+};
+
+/// M_qlm of neighbour species z_j is moment number moment_offset + q (2l + 1) + l + m.
+inline constexpr int moment_offset(int n_species, int n_polynomials, int l, int z_j) {
+    return n_polynomials * (n_species * l * l + z_j * (2 * l + 1));
+}
 
 /// The products of A as a graph: node n_A + k = node[parent_k] · node[factor_k] for k < n_internal; the rest are leaves,
 /// read once, by the energy, in groups of equal parent.
@@ -69,6 +89,13 @@ template <class Real> struct PlanOf {
     int32_t n_A;
     const int32_t *run_first;            ///< (n_pairs · (lmax + 1) + 1,) into runs, by pair, then l
     const Run *runs;                     ///< functions that vanish for a pair are left out
+    const int32_t *group_first;          ///< (n_pairs · (lmax + 1) + 1,) into groups, by pair, then l
+    const RunGroup *groups;              ///< sums over neighbours: of the runs, but moments for l < moments.n_degrees
+    int32_t n_sums;
+    const int32_t *sum_node;             ///< (n_sums,) the node a sum is, or n_A + n_internal + the number of a moment
+    int32_t n_without_sum;
+    const int32_t *nodes_without_sum;    ///< (n_without_sum,) A made of moments, or of nothing
+    MomentsOf<Real> moments;
     const Real *harmonics;               ///< constants of the recurrences, see harmonics.hpp
     DagOf<Real> dag;
 };
@@ -76,6 +103,7 @@ template <class Real> struct PlanOf {
 using TransformParameters = TransformParametersOf<double>;
 using EnvelopeParameters = EnvelopeParametersOf<double>;
 using RadialPlan = RadialPlanOf<double>;
+using Moments = MomentsOf<double>;
 using Dag = DagOf<double>;
 using Plan = PlanOf<double>;
 

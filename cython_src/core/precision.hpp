@@ -7,9 +7,12 @@
 
 namespace acepair::ACEPAIR_ISA {
 
+inline constexpr int team = team_size<Real>;  ///< centres in a team; W64 teams make a block, W64 edges of each centre a vector
+
 using TransformParameters = TransformParametersOf<Real>;
 using EnvelopeParameters = EnvelopeParametersOf<Real>;
 using RadialPlan = RadialPlanOf<Real>;
+using Moments = MomentsOf<Real>;
 using Dag = DagOf<Real>;
 using Plan = PlanOf<Real>;
 using BlockResult = BlockResultOf<Real>;

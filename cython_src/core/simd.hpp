@@ -37,7 +37,12 @@ inline constexpr int register_bytes = 32;
 #else
 inline constexpr int register_bytes = 16;
 #endif
-inline constexpr int W = register_bytes / sizeof(Real), W64 = register_bytes / 8;
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr bool many_registers = true;  // 32, else 16
+#else
+inline constexpr bool many_registers = false;
+#endif
+inline constexpr int W = register_bytes / sizeof(Real), W64 = register_bytes / 8, halves = W / W64;
 
 template <int bytes> struct Integer;
 template <> struct Integer<4> { typedef int32_t type; };
@@ -67,6 +72,24 @@ ACEPAIR_FN Vec broadcast(Real x) {
     for (int k = 0; k < W; ++k) v[k] = x;
     return v;
 #endif
+}
+
+/// The `halves` numbers at p, over and over.
+ACEPAIR_FN Vec repeat(const Real *p) {
+    if constexpr (is_double) return broadcast(*p);
+    else {
+        double bits;
+        __builtin_memcpy(&bits, p, sizeof bits);
+#if defined(__AVX512F__)
+        return Vec(_mm512_set1_pd(bits));
+#elif defined(__AVX2__)
+        return Vec(_mm256_set1_pd(bits));
+#else
+        Vec64 v{};
+        for (int k = 0; k < W64; ++k) v[k] = bits;
+        return Vec(v);
+#endif
+    }
 }
 
 ACEPAIR_FN Vec sqrt(Vec v) {
@@ -104,6 +127,50 @@ ACEPAIR_FN Mask first_lanes(int n) {
     return lane < Int(n);
 }
 
+/// Two vectors that go through the same operations side by side, so that one computes while the other waits for its last result.
+struct Two {
+    Vec a, b;
+};
+struct TwoMasks {
+    Mask a, b;
+};
+
+#define ACEPAIR_ON_TWO(op)                                                                  \
+    ACEPAIR_FN Two operator op(Two x, Two y) { return {x.a op y.a, x.b op y.b}; }           \
+    ACEPAIR_FN Two operator op(Two x, Real y) { return {x.a op y, x.b op y}; }              \
+    ACEPAIR_FN Two operator op(Real x, Two y) { return {x op y.a, x op y.b}; }
+ACEPAIR_ON_TWO(+)
+ACEPAIR_ON_TWO(-)
+ACEPAIR_ON_TWO(*)
+ACEPAIR_ON_TWO(/)
+#undef ACEPAIR_ON_TWO
+ACEPAIR_FN Two operator-(Two x) { return {-x.a, -x.b}; }
+ACEPAIR_FN TwoMasks operator<(Two x, Real y) { return {x.a < y, x.b < y}; }
+ACEPAIR_FN TwoMasks operator>(Two x, Real y) { return {x.a > y, x.b > y}; }
+ACEPAIR_FN TwoMasks operator&(TwoMasks x, TwoMasks y) { return {x.a & y.a, x.b & y.b}; }
+ACEPAIR_FN Two select(TwoMasks m, Two x, Two y) { return {select(m.a, x.a, y.a), select(m.b, x.b, y.b)}; }
+
+/// A number in every lane of a vector, or of two.
+template <class V>
+ACEPAIR_FN V all(Real x) {
+    if constexpr (sizeof(V) == sizeof(Vec)) return broadcast(x);
+    else return {broadcast(x), broadcast(x)};
+}
+
+/// Vectors as one V, which stand `stride` apart if V is two.
+template <class V>
+ACEPAIR_FN V gather(const Vec *p, int64_t stride) {
+    if constexpr (sizeof(V) == sizeof(Vec)) return *p;
+    else return {p[0], p[stride]};
+}
+ACEPAIR_FN void scatter(Vec *p, int64_t, Vec v) { *p = v; }
+ACEPAIR_FN void scatter(Vec *p, int64_t stride, Two v) { p[0] = v.a, p[stride] = v.b; }
+
+ACEPAIR_FN Mask mask(Vec v) { return Mask(v); }
+ACEPAIR_FN TwoMasks mask(Two v) { return {Mask(v.a), Mask(v.b)}; }
+ACEPAIR_FN Vec both(Vec v) { return v; }
+ACEPAIR_FN Vec both(Two v) { return v.a + v.b; }
+
 // Interleaving of two vectors at the granularity of S lanes, the stages of every transposition below:
 // even takes the blocks 0, 2, ... of a and b in turn, odd the blocks 1, 3, ...
 template <int S, class V, int... K>
@@ -118,17 +185,28 @@ template <class V> using Lanes = std::make_integer_sequence<int, int(sizeof(V) /
 template <int S, class V> ACEPAIR_FN V even(V a, V b) { return even_blocks<S>(a, b, Lanes<V>()); }
 template <int S, class V> ACEPAIR_FN V odd(V a, V b) { return odd_blocks<S>(a, b, Lanes<V>()); }
 
-template <int S>
-ACEPAIR_FN void transpose_stages(Vec *v) {
-    if constexpr (S < W) {
+template <int S, class V>
+ACEPAIR_FN void transpose_stages(V *v) {
+    constexpr int n = Lanes<V>::size();
+    if constexpr (S < n) {
 #pragma GCC unroll 16
-        for (int k = 0; k < W; ++k) {
+        for (int k = 0; k < n; ++k) {
             if (k & S) continue;
-            const Vec a = v[k], b = v[k + S];
+            const V a = v[k], b = v[k + S];
             v[k] = even<S>(a, b), v[k + S] = odd<S>(a, b);
         }
         transpose_stages<2 * S>(v);
     }
+}
+
+/// A tile of 64-bit entries, W64 rows in W64 vectors, to its columns.
+ACEPAIR_FN void transpose64(Vec *rows) {
+    Vec64 v[W64];
+#pragma GCC unroll 8
+    for (int k = 0; k < W64; ++k) v[k] = Vec64(rows[k]);
+    transpose_stages<1>(v);
+#pragma GCC unroll 8
+    for (int k = 0; k < W64; ++k) rows[k] = Vec(v[k]);
 }
 
 /// out[c][r] = in[r][c] for a W × W tile; rows are `in_stride` and `out_stride` numbers apart.
@@ -141,29 +219,41 @@ ACEPAIR_FN void transpose(const Real *in, int64_t in_stride, Real *out, int64_t 
     for (int k = 0; k < W; ++k) store(out + k * out_stride, v[k]);
 }
 
+// The blocks of S lanes with even or odd number, of a and then of b.
+template <int S, int odd, class V, int... K>
+ACEPAIR_FN V every_other_block(V a, V b, std::integer_sequence<int, K...>) {
+    return __builtin_shufflevector(a, b, (K / S * 2 * S + odd * S + K % S)...);
+}
+
 template <int S, int N>
 ACEPAIR_FN Vec sum_stages(Vec *v) {
     if constexpr (N == 1) return v[0];
     else {
 #pragma GCC unroll 8
-        for (int k = 0; k < N / 2; ++k) v[k] = even<S>(v[2 * k], v[2 * k + 1]) + odd<S>(v[2 * k], v[2 * k + 1]);
+        for (int k = 0; k < N / 2; ++k) {
+            const Vec64 a = Vec64(v[2 * k]), b = Vec64(v[2 * k + 1]);  // moved by 64 bits, added as numbers
+            if constexpr (S == 1) v[k] = Vec(even<1>(a, b)) + Vec(odd<1>(a, b));
+            else v[k] = Vec(every_other_block<2, 0>(a, b, Lanes<Vec64>())) + Vec(every_other_block<2, 1>(a, b, Lanes<Vec64>()));
+        }
         return sum_stages<2 * S, N / 2>(v);
     }
 }
 
-/// The sums over lanes of W vectors, as one vector.
-ACEPAIR_FN Vec sums_over_lanes(const Vec *v) {
-    Vec s[W];
-#pragma GCC unroll 16
-    for (int k = 0; k < W; ++k) s[k] = v[k];
-    return sum_stages<1, W>(s);
+/// The sums over edges of W64 vectors, as one vector: for doubles over all lanes, for floats over those of either centre.
+ACEPAIR_FN Vec sums_over_edges(const Vec *v) {
+    Vec s[W64];
+#pragma GCC unroll 8
+    for (int k = 0; k < W64; ++k) s[k] = v[k];
+    return sum_stages<1, W64>(s);
 }
 
-ACEPAIR_FN Real sum(Vec v) {
-    for (int stride = W / 2; stride; stride /= 2)
+/// The sums over lanes k, k + n, k + 2n, ... for k < n, in the first n.
+ACEPAIR_FN Vec sums_in_steps(Vec v, int n) {
+    for (int stride = W / 2; stride >= n; stride /= 2)
         for (int k = 0; k < stride; ++k) v[k] += v[k + stride];
-    return v[0];
+    return v;
 }
+ACEPAIR_FN Real sum(Vec v) { return sums_in_steps(v, 1)[0]; }
 
 #if !defined(__AVX512F__) && !defined(__AVX2__)
 #define ACEPAIR_TWO_LANES
@@ -205,8 +295,8 @@ ACEPAIR_FN void subtract_rows64(double *rows, const int32_t *j, int n, Vec64 x, 
 }
 
 // Between W lanes of the kernels' precision and the doubles outside.
-inline constexpr int halves = W / W64;
 typedef Real Half __attribute__((vector_size(register_bytes / halves)));
+typedef Real UnalignedHalf __attribute__((vector_size(register_bytes / halves), aligned(sizeof(Real))));
 
 template <int... K>
 ACEPAIR_FN Half half_lanes(Vec v, int h, std::integer_sequence<int, K...>) {
@@ -222,6 +312,17 @@ ACEPAIR_FN Vec narrow_lanes(const Vec64 *v, std::integer_sequence<int, K...>) {
     else return __builtin_shufflevector(__builtin_convertvector(v[0], Half), __builtin_convertvector(v[halves - 1], Half), K...);
 }
 ACEPAIR_FN Vec narrow(const Vec64 *v) { return narrow_lanes(v, std::make_integer_sequence<int, W>()); }
+
+template <int... K>
+ACEPAIR_FN Vec alternate_lanes(Half a, Half b, std::integer_sequence<int, K...>) {
+    return __builtin_shufflevector(a, b, (K % 2 * W64 + K / 2)...);
+}
+
+/// W64 numbers at each p, in turn.
+ACEPAIR_FN Vec alternate(const Real *const *p) {
+    if constexpr (is_double) return load(*p);
+    else return alternate_lanes(*reinterpret_cast<const UnalignedHalf *>(p[0]), *reinterpret_cast<const UnalignedHalf *>(p[1]), Lanes<Vec>());
+}
 
 /// rows[j[k]] − centre for W rows of an (n, 4) array, subtracted as doubles; s is the fourth column itself.
 ACEPAIR_FN void gather_differences(const double *rows, const int32_t *j, const double *centre, Vec &x, Vec &y, Vec &z, Vec &s) {

@@ -1,0 +1,131 @@
+// A plan arranged for the kernels: sums over neighbours in groups that one loop adds up, and radial weights that act after the sum over neighbours for the
+// degrees l where that costs less.
+//
+// A_nlm = Σ_j R_nl Y_lm with R_nl = Σ_q W_nq P_q costs a sum over q an edge and function, value and slope; Σ_q W_nq (Σ_j P_q Y_lm) costs
+// sums over neighbours for every q instead of every n, and the sum over q once an atom. Many functions of low degree favour the latter.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "core/plan.hpp"
+
+namespace acepair {
+
+class ArrangedPlan {
+public:
+    Plan plan;  ///< of the same energy; points into the original
+
+    /// Basis rows, which differentiate every A, take no moments.
+    ArrangedPlan(const Plan &original, bool with_moments) : plan(original) {
+        if (plan.lmax < 0) return;
+        int n_degrees = 0;
+        for (int candidate = 1; candidate <= plan.lmax + 1 && with_moments && plan.radial.kind == BasisKind::series; ++candidate)
+            if (cost(candidate) < cost(n_degrees)) n_degrees = candidate;
+        arrange(n_degrees);
+    }
+    ArrangedPlan(const ArrangedPlan &) = delete;
+    ArrangedPlan &operator=(const ArrangedPlan &) = delete;
+
+private:
+    std::vector<int32_t> group_first;
+    std::vector<RunGroup> groups;
+    std::vector<int32_t> sum_node, sum_of_node, nodes_without_sum;  ///< sum_of_node: −1 if it has none
+    std::vector<double> weights;
+
+    int64_t n_pairs() const { return int64_t(plan.n_species) * plan.n_species; }
+
+    /// use(pair, l, runs, end of runs) for every pair and degree.
+    template <class Use> void for_degrees(Use use) const {
+        for (int64_t pair = 0; pair < n_pairs(); ++pair)
+            for (int l = 0; l <= plan.lmax; ++l) {
+                const int32_t *first = plan.run_first + pair * (plan.lmax + 1) + l;
+                use(pair, l, plan.runs + first[0], plan.runs + first[1]);
+            }
+    }
+
+    /// Which functions the runs of l ≥ n_degrees need.
+    std::vector<bool> functions_on_edges(int n_degrees) const {
+        std::vector<bool> needed(plan.radial.n_functions, false);
+        for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
+            for (; run != end && l >= n_degrees; ++run) needed[run->function] = true;
+        });
+        return needed;
+    }
+
+    /// Multiply-adds of vectors an atom, about: what differs between choices, for 40 neighbours and 8 lanes.
+    double cost(int n_degrees) const {
+        const double lanes = 8, neighbors = 40, n_species = plan.n_species, n_q = plan.radial.n_polynomials;
+        const double blocks = neighbors / lanes + (n_species - 1) / 2;  // every species' last block is half empty
+        const std::vector<bool> needed = functions_on_edges(n_degrees);
+        double an_edge = 2 * n_q * double(std::count(needed.begin(), needed.end(), true)), an_atom = 0;
+        const auto of_run = [](int l) { return l ? 3.0 * (2 * l + 1) + 1 : 2.0; };  // pooled and differentiated
+        for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
+            if (l >= n_degrees) an_edge += double(end - run) * of_run(l) / double(n_pairs());
+            else an_atom += double(end - run) * 2 * n_q * (2 * l + 1) / lanes / n_species;  // mixed, there and back
+        });
+        for (int l = 0; l < n_degrees; ++l) {
+            an_edge += n_q * of_run(l);
+            an_atom += 6 * n_species * n_q * (2 * l + 1);  // sums over lanes, transpositions
+        }
+        return blocks * an_edge + an_atom;
+    }
+
+    void arrange(int n_degrees) {
+        const int n_q = plan.radial.n_polynomials, n_z = plan.n_species, first_moment = plan.n_A + plan.dag.n_internal;
+        std::vector<int32_t> place;
+        if (n_degrees) {
+            plan.moments = {n_degrees, n_z * n_q * n_degrees * n_degrees, plan.radial.n_functions, plan.radial.weights};
+            place = keep_functions(functions_on_edges(n_degrees));
+        }
+        group_first = {0};
+        sum_of_node.assign(first_moment + plan.moments.n, -1);
+        for_degrees([&](int64_t pair, int l, const Run *run, const Run *end) {
+            if (l < n_degrees && run != end)
+                groups.push_back({0, 1, first_sum(first_moment + moment_offset(n_z, n_q, l, int(pair % n_z)), n_q * (2 * l + 1)), n_q});
+            for (const size_t first_group = groups.size(); run != end && l >= n_degrees; ++run)
+                append(first_group, n_degrees ? place[run->function] : run->function, first_sum(run->first, 2 * l + 1), 2 * l + 1);
+            group_first.push_back(int32_t(groups.size()));
+        });
+        plan.group_first = group_first.data(), plan.groups = groups.data();
+        plan.n_sums = int32_t(sum_node.size()), plan.sum_node = sum_node.data();
+        for (int a = 0; a < plan.n_A; ++a)
+            if (sum_of_node[a] < 0) nodes_without_sum.push_back(a);
+        plan.n_without_sum = int32_t(nodes_without_sum.size()), plan.nodes_without_sum = nodes_without_sum.data();
+    }
+
+    /// The first of the n sums which are the nodes from `node` on; they are new if nothing asked for them before.
+    int32_t first_sum(int32_t node, int n) {
+        for (int k = 0; k < n && sum_of_node[node + k] < 0; ++k) sum_of_node[node + k] = int32_t(sum_node.size()), sum_node.push_back(node + k);
+        return sum_of_node[node];
+    }
+
+    /// Add a run to the last group if it is the next in step, else begin a group; those before first_group belong to others.
+    void append(size_t first_group, int32_t function, int32_t sum, int n_m) {
+        if (groups.size() > first_group) {
+            RunGroup &last = groups.back();
+            if (last.count == 1) last.function_step = function - last.function;
+            if (function == last.function + last.count * last.function_step && sum == last.first_sum + last.count * n_m) {
+                ++last.count;
+                return;
+            }
+        }
+        groups.push_back({function, 1, sum, 1});
+    }
+
+    /// Make the polynomials and the needed functions those of the plan; returns where each of the latter is now.
+    std::vector<int32_t> keep_functions(const std::vector<bool> &needed) {
+        RadialPlan &radial = plan.radial;
+        const int n_q = radial.n_polynomials, n_functions = radial.n_functions;
+        std::vector<int32_t> place(n_functions, -1);
+        int32_t n = n_q;
+        for (int k = 0; k < n_functions; ++k)
+            if (needed[k]) place[k] = n++;
+        for (int64_t row = 0; row < n_pairs() * n_functions; ++row)
+            if (needed[row % n_functions]) weights.insert(weights.end(), radial.weights + row * n_q, radial.weights + (row + 1) * n_q);
+        radial.with_polynomials = true, radial.n_functions = n, radial.weights = weights.data();
+        return place;
+    }
+};
+
+}  // namespace acepair

@@ -1,0 +1,83 @@
+// From moments of the neighbours' density to A and back: radial weights applied once an atom instead of once an edge.
+#pragma once
+
+#include "precision.hpp"
+
+namespace acepair::ACEPAIR_ISA {
+
+/// A[first + m] += Σ_q W_q M[q][m] of K runs: every moment serves K sums.
+template <int K>
+ACEPAIR_FN void mix_some(const Run *run, const Real *weights, int n_q, const Vec *M, int n_m, Vec *A) {
+    const Real *w[K];
+    for (int k = 0; k < K; ++k) w[k] = weights + int64_t(run[k].function) * n_q;
+    for (int m = 0; m < n_m; ++m) {
+        Vec sum[K];
+        for (int k = 0; k < K; ++k) sum[k] = A[run[k].first + m];
+        for (int q = 0; q < n_q; ++q)
+#pragma GCC unroll 8
+            for (int k = 0; k < K; ++k) sum[k] += w[k][q] * M[q * n_m + m];
+        for (int k = 0; k < K; ++k) A[run[k].first + m] = sum[k];
+    }
+}
+
+/// As many runs at a time as K, then the rest.
+template <int K>
+ACEPAIR_FN void mix(const Run *run, const Run *run_end, const Real *weights, int n_q, const Vec *M, int n_m, Vec *A) {
+    for (; run_end - run >= K; run += K) mix_some<K>(run, weights, n_q, M, n_m, A);
+    if constexpr (K > 1) mix<K - 1>(run, run_end, weights, n_q, M, n_m, A);
+}
+
+/// ∂E/∂M[q][m] = Σ_runs W_q ∂E/∂A[first + m] of K polynomials.
+template <int K>
+ACEPAIR_FN void mix_some_adjoint(const Run *run, const Run *run_end, const Real *weights, int n_q, const Vec *A_adj, int n_m, Vec *M_adj) {
+    for (int m = 0; m < n_m; ++m) {
+        Vec sum[K];
+        for (int k = 0; k < K; ++k) sum[k] = broadcast(0);
+        for (const Run *r = run; r != run_end; ++r) {
+            const Real *w = weights + int64_t(r->function) * n_q;
+#pragma GCC unroll 8
+            for (int k = 0; k < K; ++k) sum[k] += w[k] * A_adj[r->first + m];
+        }
+        for (int k = 0; k < K; ++k) M_adj[k * n_m + m] = sum[k];
+    }
+}
+
+/// As many polynomials at a time as K, from q on, then the rest.
+template <int K>
+ACEPAIR_FN void mix_adjoint(int q, const Run *run, const Run *run_end, const Real *weights, int n_q, const Vec *A_adj, int n_m, Vec *M_adj) {
+    for (; q + K <= n_q; q += K) mix_some_adjoint<K>(run, run_end, weights + q, n_q, A_adj, n_m, M_adj + q * n_m);
+    if constexpr (K > 1) mix_adjoint<K - 1>(q, run, run_end, weights, n_q, A_adj, n_m, M_adj);
+}
+
+/// use(l, runs, end of runs, weights of the pair, place of the moments) for every degree and neighbour species.
+template <class Use>
+ACEPAIR_FN void for_moments(const Plan &plan, int z_i, Use use) {
+    const int n_q = plan.radial.n_polynomials;
+    for (int z_j = 0; z_j < plan.n_species; ++z_j) {
+        const int64_t pair = int64_t(z_i) * plan.n_species + z_j;
+        const int32_t *first = plan.run_first + pair * (plan.lmax + 1);
+        for (int l = 0; l < plan.moments.n_degrees; ++l)
+            use(l, plan.runs + first[l], plan.runs + first[l + 1], plan.moments.weights + pair * plan.moments.n_functions * n_q,
+                moment_offset(plan.n_species, n_q, l, z_j));
+    }
+}
+
+/// Add to A what the moments say, which stand behind the last node; lanes are atoms.
+ACEPAIR_STAGE void mix_moments(const Plan &plan, int z_i, Vec *node) {
+    const Vec *moment = node + plan.n_A + plan.dag.n_internal;
+    const int n_q = plan.radial.n_polynomials;
+    for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) {
+        mix<5>(run, run_end, weights, n_q, moment + offset, 2 * l + 1, node);
+    });
+}
+
+/// ∂E/∂moment from ∂E/∂A.
+ACEPAIR_STAGE void mix_moments_adjoint(const Plan &plan, int z_i, Vec *node_adj) {
+    Vec *moment_adj = node_adj + plan.n_A + plan.dag.n_internal;
+    const int n_q = plan.radial.n_polynomials;
+    for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) {
+        mix_adjoint<5>(0, run, run_end, weights, n_q, node_adj, 2 * l + 1, moment_adj + offset);
+    });
+}
+
+}  // namespace acepair::ACEPAIR_ISA

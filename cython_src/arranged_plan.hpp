@@ -6,6 +6,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <deque>
 #include <vector>
 
 #include "core/plan.hpp"
@@ -18,7 +20,10 @@ public:
 
     /// Basis rows, which differentiate every A, take no moments.
     ArrangedPlan(const Plan &original, bool with_moments) : plan(original) {
+        for (int p = 0; p < plan.n_pair_terms; ++p) pair_terms.push_back(in_chebyshev(plan.pair_terms[p]));
+        plan.pair_terms = pair_terms.data();
         if (plan.lmax < 0) return;
+        plan.radial = in_chebyshev(plan.radial);
         int n_degrees = 0;
         for (int candidate = 1; candidate <= plan.lmax + 1 && with_moments && plan.radial.kind == BasisKind::series; ++candidate)
             if (cost(candidate) < cost(n_degrees)) n_degrees = candidate;
@@ -31,7 +36,8 @@ private:
     std::vector<int32_t> group_first;
     std::vector<RunGroup> groups;
     std::vector<int32_t> sum_node, sum_of_node, nodes_without_sum;  ///< sum_of_node: −1 if it has none
-    std::vector<double> weights;
+    std::vector<RadialPlan> pair_terms;
+    std::deque<std::vector<double>> weights;
 
     int64_t n_pairs() const { return int64_t(plan.n_species) * plan.n_species; }
 
@@ -121,10 +127,49 @@ private:
         int32_t n = n_q;
         for (int k = 0; k < n_functions; ++k)
             if (needed[k]) place[k] = n++;
+        std::vector<double> &kept = weights.emplace_back();
         for (int64_t row = 0; row < n_pairs() * n_functions; ++row)
-            if (needed[row % n_functions]) weights.insert(weights.end(), radial.weights + row * n_q, radial.weights + (row + 1) * n_q);
-        radial.with_polynomials = true, radial.n_functions = n, radial.weights = weights.data();
+            if (needed[row % n_functions]) kept.insert(kept.end(), radial.weights + row * n_q, radial.weights + (row + 1) * n_q);
+        radial.with_polynomials = true, radial.n_functions = n, radial.weights = kept.data();
         return place;
+    }
+
+    /// A series in Chebyshev's polynomials, whose recurrence is the shortest there is; any other radial plan as it is.
+    RadialPlan in_chebyshev(const RadialPlan &original) {
+        RadialPlan radial = original;
+        const int n_q = radial.n_polynomials;
+        std::vector<long double> T;
+        if (radial.kind != BasisKind::series || !expand_polynomials(radial, T)) return radial;
+        const int64_t n_rows = n_pairs() * radial.n_functions;
+        std::vector<double> &of_T = weights.emplace_back(n_rows * n_q);
+        for (int64_t row = 0; row < n_rows; ++row)
+            for (int k = 0; k < n_q; ++k) {
+                long double sum = 0;
+                for (int q = k; q < n_q; ++q) sum += radial.weights[row * n_q + q] * T[q * n_q + k];
+                of_T[row * n_q + k] = double(sum);
+            }
+        radial.chebyshev = true, radial.weights = of_T.data();
+        return radial;
+    }
+
+    /// P_q = Σ_k T[q][k] T_k; false if numbers so large that digits would cancel are among them, as Jacobi's polynomials of high order have.
+    static bool expand_polynomials(const RadialPlan &radial, std::vector<long double> &T) {
+        constexpr long double most = 16;  // of Σ_k |T[q][k]|: more than Legendre's normalised ones have below degree 255
+        const int n = radial.n_polynomials;
+        T.assign(size_t(n) * n, 0);
+        for (int q = 0; q < n; ++q) {
+            long double *row = &T[size_t(q) * n], size = 0;
+            const long double *one = row - n, *two = one - n;
+            if (q == 0) row[0] = radial.A[0];
+            if (q == 1) row[0] = radial.B[1], row[1] = radial.A[1];  // P_1 does not carry P_0's factor
+            for (int k = 0; q > 1 && k <= q; ++k) {  // y T_k = (T_{k+1} + T_{k−1}) / 2, y T_0 = T_1
+                const long double below = k == 0 ? 0 : k == 1 ? one[0] : one[k - 1] / 2, above = k + 1 < q ? one[k + 1] / 2 : 0;
+                row[k] = radial.A[q] * (below + above) + radial.B[q] * one[k] + radial.C[q] * two[k];
+            }
+            for (int k = 0; k <= q; ++k) size += std::fabs(row[k]);
+            if (!(size <= most)) return false;
+        }
+        return true;
     }
 };
 

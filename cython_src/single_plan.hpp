@@ -52,6 +52,7 @@ private:
         static_assert(sizeof(TransformParameters) == 8 * sizeof(double) && sizeof(EnvelopeParameters) == 6 * sizeof(double));
         RadialPlanOf<float> to{};
         to.n_functions = r.n_functions, to.kind = r.kind, to.n_polynomials = r.n_polynomials, to.with_polynomials = r.with_polynomials;
+        to.chebyshev = r.chebyshev;
         to.transform = reinterpret_cast<const TransformParametersOf<float> *>(rounded(&r.transform->kind, 8 * n_pairs));
         to.envelope = reinterpret_cast<const EnvelopeParametersOf<float> *>(rounded(&r.envelope->kind, 6 * n_pairs));
         to.rcut = rounded(r.rcut, n_pairs);

@@ -35,6 +35,7 @@ template <class Real> struct RadialPlanOf {
     const Real *rcut;                       ///< (n_pairs,) Å: functions are zero from here on; masks lanes in radial.hpp
     int32_t n_polynomials;
     const Real *A, *B, *C;                  ///< (n_polynomials,) P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}
+    bool chebyshev;                         ///< the P_k are Chebyshev's T_k, whatever A, B and C say
     const Real *weights;                    ///< (n_pairs, sums, n_polynomials)
     int32_t n_intervals, degree, n_columns; ///< n_columns: n_functions rounded up to a multiple of 8
     const Real *table;                      ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t in [0, 1) of each of the equal intervals of y ∈ [−1, 1]

@@ -93,6 +93,22 @@ ACEPAIR_FN void recurrence(const RadialPlan &radial, int n, ValueSlope<V> y, Val
     }
 }
 
+/// As above for T_k = 2 y T_{k−1} − T_{k−2}.
+template <class V, class Use>
+ACEPAIR_FN void chebyshev_recurrence(int n, ValueSlope<V> y, ValueSlope<V> env, Use use) {
+    V previous = env.value, previous_slope = env.slope;
+    use(0, previous, previous_slope);
+    V value = y.value * env.value, slope = y.value * env.slope + y.slope * env.value;
+    if (n > 1) use(1, value, slope);
+    const V factor = 2 * y.value, factor_slope = 2 * y.slope;
+    for (int k = 2; k < n; ++k) {
+        const V next = factor * value - previous, next_slope = factor * slope + (factor_slope * value - previous_slope);
+        previous = value, previous_slope = slope;
+        value = next, slope = next_slope;
+        use(k, value, slope);
+    }
+}
+
 /// Σ_k w_k P_k(y) and its slope along y, by Clenshaw's recurrence (doi:10.1090/S0025-5718-1955-0071856-0).
 template <class V>
 ACEPAIR_FN ValueSlope<V> weighted_sum(const RadialPlan &radial, const Real *w, V y) {
@@ -109,6 +125,18 @@ ACEPAIR_FN ValueSlope<V> weighted_sum(const RadialPlan &radial, const Real *w, V
     const Real c = n > 2 ? C[2] : 0;
     const V factor = A[1] * y + B[1];  // P_0 = A_0, P_1 = factor
     return {factor * b1 + A[0] * (c * b2 + w[0]), factor * d1 + (A[0] * c * d2 + A[1] * b1)};
+}
+
+/// As above for T_k.
+template <class V>
+ACEPAIR_FN ValueSlope<V> chebyshev_sum(int n, const Real *w, V y) {
+    const V factor = 2 * y;
+    V b1 = all<V>(0), b2 = b1, d1 = b1, d2 = b1;  // d are half the slopes
+    for (int k = n - 1; k > 0; --k) {
+        const V b = factor * b1 + (w[k] - b2), d = factor * d1 + (b1 - d2);
+        b2 = b1, d2 = d1, b1 = b, d1 = d;
+    }
+    return {y * b1 + (w[0] - b2), factor * d1 + (b1 - 2 * d2)};
 }
 
 /// R[k] = Σ_q weights[k][q] P[q] and dR[k] likewise, K functions at a time so that every weight serves two accumulators in
@@ -216,9 +244,11 @@ ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, V r, V inve
         Vec *P = n_first ? R : scratch, *dP = n_first ? dR : scratch + 2 * n_q;
         const int64_t P_stride = n_first ? stride : n_q;
         R += n_first, dR += n_first;
-        recurrence(radial, n_q, y, env, [&](int k, V value, V slope) __attribute__((always_inline)) {
+        const auto keep = [&](int k, V value, V slope) __attribute__((always_inline)) {
             scatter(P + k, P_stride, value), scatter(dP + k, P_stride, slope);
-        });
+        };
+        if (radial.chebyshev) chebyshev_recurrence(n_q, y, env, keep);
+        else recurrence(radial, n_q, y, env, keep);
         const Real *weights = radial.weights + int64_t(pair) * n * n_q;
         int k = 0;
 #define ACEPAIR_CONTRACT(K) contract<V, K>(weights + k * n_q, n_q, P, dP, P_stride, R + k, dR + k, stride)
@@ -246,7 +276,9 @@ ACEPAIR_FN ValueSlope<V> pair_term(const RadialPlan &radial, int pair, V r, V in
     const ValueSlope<V> env = cut_envelope(radial, pair, r, inverse_r, inside, y);
     if constexpr (sizeof(V) == sizeof(Vec))
         if (radial.kind == BasisKind::table) return table_value(radial, pair, y, env);
-    const ValueSlope<V> sum = weighted_sum(radial, radial.weights + int64_t(pair) * radial.n_polynomials, y.value);
+    const Real *weights = radial.weights + int64_t(pair) * radial.n_polynomials;
+    const ValueSlope<V> sum =
+        radial.chebyshev ? chebyshev_sum(radial.n_polynomials, weights, y.value) : weighted_sum(radial, weights, y.value);
     return {sum.value * env.value, sum.slope * y.slope * env.value + sum.value * env.slope};
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <numeric>
 #include <vector>
 
 #include "core/plan.hpp"
@@ -79,18 +80,15 @@ private:
 
     void arrange(int n_degrees) {
         const int n_q = plan.radial.n_polynomials, n_z = plan.n_species, first_moment = plan.n_A + plan.dag.n_internal;
-        std::vector<int32_t> place;
-        if (n_degrees) {
-            plan.moments = {n_degrees, n_z * n_q * n_degrees * n_degrees, plan.radial.n_functions, plan.radial.weights};
-            place = keep_functions(functions_on_edges(n_degrees));
-        }
+        if (n_degrees) plan.moments = {n_degrees, n_z * n_q * n_degrees * n_degrees, plan.radial.n_functions, plan.radial.weights};
+        const std::vector<int32_t> place = keep_functions(functions_on_edges(n_degrees));
         group_first = {0};
         sum_of_node.assign(first_moment + plan.moments.n, -1);
         for_degrees([&](int64_t pair, int l, const Run *run, const Run *end) {
             if (l < n_degrees && run != end)
                 groups.push_back({0, 1, first_sum(first_moment + moment_offset(n_z, n_q, l, int(pair % n_z)), n_q * (2 * l + 1)), n_q});
             for (const size_t first_group = groups.size(); run != end && l >= n_degrees; ++run)
-                append(first_group, n_degrees ? place[run->function] : run->function, first_sum(run->first, 2 * l + 1), 2 * l + 1);
+                append(first_group, place[run->function], first_sum(run->first, 2 * l + 1), 2 * l + 1);
             group_first.push_back(int32_t(groups.size()));
         });
         plan.group_first = group_first.data(), plan.groups = groups.data();
@@ -119,18 +117,20 @@ private:
         groups.push_back({function, 1, sum, 1});
     }
 
-    /// Make the polynomials and the needed functions those of the plan; returns where each of the latter is now.
+    /// Drop functions of a series that no edge needs; returns where each function is among what edges have: a series' polynomials come first.
     std::vector<int32_t> keep_functions(const std::vector<bool> &needed) {
         RadialPlan &radial = plan.radial;
         const int n_q = radial.n_polynomials, n_functions = radial.n_functions;
-        std::vector<int32_t> place(n_functions, -1);
-        int32_t n = n_q;
+        std::vector<int32_t> place(n_functions);
+        std::iota(place.begin(), place.end(), 0);
+        if (radial.kind != BasisKind::series) return place;
+        radial.n_functions = 0;
         for (int k = 0; k < n_functions; ++k)
-            if (needed[k]) place[k] = n++;
+            if (needed[k]) place[k] = n_q + radial.n_functions++;
         std::vector<double> &kept = weights.emplace_back();
         for (int64_t row = 0; row < n_pairs() * n_functions; ++row)
             if (needed[row % n_functions]) kept.insert(kept.end(), radial.weights + row * n_q, radial.weights + (row + 1) * n_q);
-        radial.with_polynomials = true, radial.n_functions = n, radial.weights = kept.data();
+        radial.weights = kept.data();
         return place;
     }
 

@@ -51,13 +51,13 @@ private:
     RadialPlanOf<float> rounded(const RadialPlan &r, int64_t n_pairs) {
         static_assert(sizeof(TransformParameters) == 8 * sizeof(double) && sizeof(EnvelopeParameters) == 6 * sizeof(double));
         RadialPlanOf<float> to{};
-        to.n_functions = r.n_functions, to.kind = r.kind, to.n_polynomials = r.n_polynomials, to.with_polynomials = r.with_polynomials;
+        to.n_functions = r.n_functions, to.kind = r.kind, to.n_polynomials = r.n_polynomials;
         to.chebyshev = r.chebyshev;
         to.transform = reinterpret_cast<const TransformParametersOf<float> *>(rounded(&r.transform->kind, 8 * n_pairs));
         to.envelope = reinterpret_cast<const EnvelopeParametersOf<float> *>(rounded(&r.envelope->kind, 6 * n_pairs));
         to.rcut = rounded(r.rcut, n_pairs);
         to.A = rounded(r.A, r.n_polynomials), to.B = rounded(r.B, r.n_polynomials), to.C = rounded(r.C, r.n_polynomials);
-        to.weights = rounded(r.weights, n_pairs * (r.n_functions - (r.with_polynomials ? r.n_polynomials : 0)) * r.n_polynomials);
+        to.weights = rounded(r.weights, n_pairs * r.n_functions * r.n_polynomials);
         to.n_intervals = r.n_intervals, to.degree = r.degree, to.n_columns = (r.n_columns + widest - 1) / widest * widest;
         if (!r.table) return to;
         const int64_t n_rows = n_pairs * r.n_intervals * (r.degree + 1);

@@ -14,11 +14,12 @@ ACEPAIR_FN int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple 
 
 /// What is kept of a block of W edges between the way forward and the way back, in vectors.
 struct EdgeBlockLayout {
-    int64_t D = 0, r = 3, inverse_r = 4, inside = 5, pair_slope = 6, Y = 7, R, dR, size;  ///< inside: lanes that hold an edge
+    int64_t D = 0, r = 3, inverse_r = 4, inside = 5, slope = 6, Y = 7, R, dR, size;  ///< inside: lanes that hold an edge
 
     explicit EdgeBlockLayout(const Plan &plan) {
         const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
-        const int64_t n_R = plan.lmax < 0 ? 0 : round_up(plan.radial.n_functions, W > 8 ? W : 8);  // tables write whole columns
+        const int64_t n_polynomials = plan.radial.kind == BasisKind::series ? plan.radial.n_polynomials : 0;
+        const int64_t n_R = plan.lmax < 0 ? 0 : round_up(n_polynomials + plan.radial.n_functions, W > 8 ? W : 8);  // tables write whole columns
         R = Y + n_Y, dR = R + n_R, size = dR + n_R;
     }
 };
@@ -34,7 +35,8 @@ struct Workspace {
     int64_t n_sums;         ///< places in a row of sums: whole vectors, and one to spare
     Real *sums;             ///< (W64, n_sums, team) sums over neighbours; on the way back ∂E/∂sums
     Vec *node, *node_adj;   ///< (n_A + n_internal + moments,) lanes are atoms
-    Vec *scratch, *Y_adj;
+    Vec *scratch;
+    Vec *Y_adj;             ///< (max_blocks, (lmax + 1)²) ∂E/∂Y of the edges of a team
 
     Workspace(const Plan &plan, int64_t max_neighbors, char *memory) : layout(plan), used(0), base(memory) {
         const int64_t n_z = plan.n_species, capacity = round_up(max_neighbors, W) + W;
@@ -51,9 +53,8 @@ struct Workspace {
         sums = take<Real>(W64 * n_sums * team);
         const int64_t n_nodes = plan.n_A + plan.dag.n_internal + plan.moments.n;
         node = take<Vec>(n_nodes), node_adj = take<Vec>(n_nodes);
-        const int64_t n_q = plan.radial.n_polynomials;
-        scratch = take<Vec>(4 * n_q > 2 * W ? 4 * n_q : 2 * W);
-        Y_adj = take<Vec>(2 * (plan.lmax + 1) * (plan.lmax + 1));  // of two blocks
+        scratch = take<Vec>(2 * W);
+        Y_adj = take<Vec>(max_blocks * (plan.lmax + 1) * (plan.lmax + 1));
     }
 
     Vec *block(int t, int64_t b) const { return edge_blocks + (t * max_blocks + b) * layout.size; }
@@ -114,7 +115,7 @@ ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int
             const Vec r = sqrt(x * x + y * y + z * z);
             Vec *block = work.block(t, b);
             block[at.D] = x, block[at.D + 1] = y, block[at.D + 2] = z, block[at.r] = r, block[at.inverse_r] = 1 / r;
-            block[at.inside] = Vec(inside), block[at.pair_slope] = broadcast(0);
+            block[at.inside] = Vec(inside), block[at.slope] = broadcast(0);
             work.block_species[t * work.max_blocks + b] = z_j;
             out.edge_count[first_out + b] = team * (most - e < W64 ? most - e : W64);
         }
@@ -143,22 +144,28 @@ ACEPAIR_STAGE void embed_pairs(const Plan &plan, int z_i, int t, Workspace &work
             const auto of = [&](int64_t quantity) { return gather<V>(block + quantity, at.size); };
             const ValueSlope<V> found = pair_term(term, z_i * plan.n_species + species[b], of(at.r), of(at.inverse_r), mask(of(at.inside)));
             energy += both(found.value);
-            scatter(block + at.pair_slope, at.size, of(at.pair_slope) + found.slope);
+            scatter(block + at.slope, at.size, of(at.slope) + found.slope);
         });
     }
 }
 
-/// Radial functions of every edge of team t.
+/// Radial functions of every edge of team t: first polynomials, each of which waits for the last, then what fills the multipliers.
 ACEPAIR_STAGE void embed_radial(const Plan &plan, int z_i, int t, Workspace &work) {
     const EdgeBlockLayout &at = work.layout;
+    const RadialPlan &radial = plan.radial;
     const int32_t *species = work.block_species + t * work.max_blocks;
-    const bool in_twos = many_registers && plan.radial.kind != BasisKind::table;
-    for_blocks(species, work.n_blocks[t], in_twos, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+    for_blocks(species, work.n_blocks[t], radial.chebyshev || (many_registers && radial.kind != BasisKind::table), [&](int b, auto one_or_two) __attribute__((always_inline)) {
         using V = decltype(one_or_two);
         Vec *block = work.block(t, b);
         const auto of = [&](int64_t quantity) { return gather<V>(block + quantity, at.size); };
-        radial_functions(plan.radial, z_i * plan.n_species + species[b], of(at.r), of(at.inverse_r), mask(of(at.inside)), work.scratch,
-                         block + at.R, block + at.dR, at.size);
+        radial_functions(radial, z_i * plan.n_species + species[b], of(at.r), of(at.inverse_r), mask(of(at.inside)), work.scratch, block + at.R,
+                         block + at.dR, at.size);
+    });
+    if (radial.kind != BasisKind::series) return;
+    for_blocks(species, work.n_blocks[t], many_registers, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+        Vec *P = work.block(t, b) + at.R, *dP = work.block(t, b) + at.dR;
+        const int n_q = radial.n_polynomials;
+        series<decltype(one_or_two)>(radial, z_i * plan.n_species + species[b], P, dP, P + n_q, dP + n_q, at.size);
     });
 }
 
@@ -245,11 +252,11 @@ ACEPAIR_FN void pool_groups(const RunGroup *group, const RunGroup *group_end, in
     }
 }
 
-/// Y_adj[lm] = Σ_n w_nlm R_nl for the groups of one l, for N blocks of edges whose Y_adj are `stride` apart; slope[] gets
+/// Y_adj[lm] = Σ_n w_nlm R_nl for the groups of one l, for N blocks of edges whose Y_adj are `stride` apart; their slopes get
 /// Σ_n dR_nl/dr Σ_m w_nlm Y_lm. w = ∂E/∂sums of each centre of the team.
 template <int L, int N>
-ACEPAIR_FN void backward_groups(const RunGroup *group, const RunGroup *group_end, int l_, const Vec *__restrict block,
-                                const EdgeBlockLayout &at, const Real *__restrict sum_adj, Vec *__restrict Y_adj, int64_t stride, Vec *slope) {
+ACEPAIR_FN void backward_groups(const RunGroup *group, const RunGroup *group_end, int l_, Vec *block, const EdgeBlockLayout &at,
+                                const Real *__restrict sum_adj, Vec *__restrict Y_adj, int64_t stride) {
     const int l = L >= 0 ? L : l_;
     const Vec *Y = block + at.Y + l * l;
     Y_adj += l * l;
@@ -289,7 +296,7 @@ ACEPAIR_FN void backward_groups(const RunGroup *group, const RunGroup *group_end
         }
 #pragma GCC unroll 2
         for (int n = 0; n < N; ++n) {
-            slope[n] += L == 0 ? along[n] * Y[n * at.size] : along[n];
+            block[n * at.size + at.slope] += L == 0 ? along[n] * Y[n * at.size] : along[n];
 #pragma GCC unroll 32
             for (int m = 0; m <= 2 * L; ++m) Y_adj[n * stride + m] = y_adj[n][m];
         }
@@ -307,7 +314,7 @@ ACEPAIR_FN void backward_groups(const RunGroup *group, const RunGroup *group_end
                         t += w_m * Y[m];
                         Y_adj[m] += w_m * R;
                     }
-                    slope[n] += t * block[at.dR + function];
+                    block[at.slope] += t * block[at.dR + function];
                 }
         }
     }
@@ -376,32 +383,37 @@ ACEPAIR_FN void return_adjoint(const Plan &plan, int z_i, Workspace &work) {
     scatter_sums(plan, work);
 }
 
-/// Gradients ∂E_i/∂D of N neighbouring blocks of edges of team t, all to one species, from its ∂E/∂sums.
-template <int LMAX, int N>
-ACEPAIR_FN void backward_blocks(const Plan &plan, int z_i, int t, int64_t b, Workspace &work, BlockResult &out, int64_t first_out) {
+/// From ∂E/∂sums to ∂E/∂Y and the slopes of every edge of team t. Two blocks at a time share the broadcasts of ∂E/∂sums.
+ACEPAIR_STAGE void unpool(const Plan &plan, int z_i, int t, Workspace &work) {
+    const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
+    const int32_t *species = work.block_species + t * work.max_blocks;
+    const int32_t *first_of_centre = plan.group_first + int64_t(z_i) * plan.n_species * (plan.lmax + 1);
+    for (int l = 0; l <= plan.lmax; ++l)
+        for_blocks(species, work.n_blocks[t], true, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+            constexpr int N = sizeof(one_or_two) / sizeof(Vec);
+            const int32_t *first = first_of_centre + species[b] * (plan.lmax + 1);
+#define ACEPAIR_UNPOOL(L) \
+    backward_groups<L, N>(plan.groups + first[l], plan.groups + first[l + 1], l, work.block(t, b), work.layout, work.sums_of(t), \
+                          work.Y_adj + b * n_Y, n_Y)
+            ACEPAIR_FOR_L(l, ACEPAIR_UNPOOL)
+#undef ACEPAIR_UNPOOL
+        });
+}
+
+/// Gradients ∂E_i/∂D of every edge of team t.
+template <int LMAX>
+ACEPAIR_STAGE void backward(const Plan &plan, int z_i, int t, Workspace &work, BlockResult &out, int64_t first_out) {
     const EdgeBlockLayout &at = work.layout;
     const HarmonicsConstants constants(plan.harmonics, plan.lmax);
     const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
-    const Real *sum_adj = work.sums_of(t);
-    const Vec *block = work.block(t, b);
-    Vec slopes[N];
-    for (int n = 0; n < N; ++n) slopes[n] = block[n * at.size + at.pair_slope];
-    if (plan.lmax >= 0) {
-        const int z_j = work.block_species[t * work.max_blocks + b];
-        const int32_t *first = plan.group_first + int64_t(z_i * plan.n_species + z_j) * (plan.lmax + 1);
-        for (int l = 0; l <= plan.lmax; ++l) {
-#define ACEPAIR_BACKWARD(L) \
-    backward_groups<L, N>(plan.groups + first[l], plan.groups + first[l + 1], l, block, at, sum_adj, work.Y_adj, n_Y, slopes)
-            ACEPAIR_FOR_L(l, ACEPAIR_BACKWARD)
-#undef ACEPAIR_BACKWARD
-        }
-    }
-    for (int n = 0; n < N; ++n, ++b, block += at.size) {
+    if (plan.lmax >= 0) unpool(plan, z_i, t, work);
+    for (int64_t b = 0; b < work.n_blocks[t]; ++b) {
+        const Vec *block = work.block(t, b);
         const Vec inverse_r = block[at.inverse_r];
         const Vec x = block[at.D], y = block[at.D + 1], z = block[at.D + 2];
-        Vec slope = slopes[n], gx = broadcast(0), gy = broadcast(0), gz = broadcast(0);
+        Vec slope = block[at.slope], gx = broadcast(0), gy = broadcast(0), gz = broadcast(0);
         if (plan.lmax >= 0) {
-            add_harmonics_gradient<LMAX>(constants, plan.lmax, block + at.Y, work.Y_adj + n * n_Y, gx, gy, gz);
+            add_harmonics_gradient<LMAX>(constants, plan.lmax, block + at.Y, work.Y_adj + b * n_Y, gx, gy, gz);
             if (plan.spherical) {  // Y depends on u = D / r: ∂u/∂D = (1 − u ⊗ u) / r
                 gx *= inverse_r, gy *= inverse_r, gz *= inverse_r;
                 slope -= (gx * x + gy * y + gz * z) * inverse_r;
@@ -414,14 +426,6 @@ ACEPAIR_FN void backward_blocks(const Plan &plan, int z_i, int t, int64_t b, Wor
         store(gradient + W, select(inside, gy + along * y, broadcast(0)));
         store(gradient + 2 * W, select(inside, gz + along * z, broadcast(0)));
     }
-}
-
-/// Gradients ∂E_i/∂D of every edge of team t. Two blocks at a time share the broadcasts of ∂E/∂sums.
-template <int LMAX>
-ACEPAIR_STAGE void backward(const Plan &plan, int z_i, int t, Workspace &work, BlockResult &out, int64_t first_out) {
-    for_blocks(work.block_species + t * work.max_blocks, work.n_blocks[t], true, [&](int b, auto one_or_two) __attribute__((always_inline)) {
-        backward_blocks<LMAX, sizeof(one_or_two) / sizeof(Vec)>(plan, z_i, t, b, work, out, first_out);
-    });
 }
 
 /// virial −= Σ_edges D ⊗ ∂E_i/∂D, still over lanes; and the vectors themselves, where they are asked for.

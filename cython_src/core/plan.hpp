@@ -29,14 +29,13 @@ enum class BasisKind { recurrence = 0, series = 1, table = 2, count };
 template <class Real> struct RadialPlanOf {
     int32_t n_functions;                    ///< f_k, k < n_functions
     BasisKind kind;                         ///< recurrence: f_k = P_k; series: f_k = Σ_q W_kq P_q; table: piecewise polynomial
-    bool with_polynomials;                  ///< series: the P_q are functions themselves, before the n_functions − n_polynomials sums
     const TransformParametersOf<Real> *transform;  ///< (n_pairs,)
     const EnvelopeParametersOf<Real> *envelope;    ///< (n_pairs,)
     const Real *rcut;                       ///< (n_pairs,) Å: functions are zero from here on; masks lanes in radial.hpp
     int32_t n_polynomials;
     const Real *A, *B, *C;                  ///< (n_polynomials,) P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}
     bool chebyshev;                         ///< the P_k are Chebyshev's T_k, whatever A, B and C say
-    const Real *weights;                    ///< (n_pairs, sums, n_polynomials)
+    const Real *weights;                    ///< (n_pairs, n_functions, n_polynomials)
     int32_t n_intervals, degree, n_columns; ///< n_columns: n_functions rounded up to a multiple of 8
     const Real *table;                      ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t in [0, 1) of each of the equal intervals of y ∈ [−1, 1]
 };
@@ -86,7 +85,7 @@ template <class Real> struct PlanOf {
 
     int32_t lmax;                        ///< −1: no many-body part
     bool spherical;                      ///< Y_lm of the direction, else of the vector (solid harmonics)
-    RadialPlanOf<Real> radial;
+    RadialPlanOf<Real> radial;           ///< arranged: a series' functions stand behind its polynomials, n_polynomials + k
     int32_t n_A;
     const int32_t *run_first;            ///< (n_pairs · (lmax + 1) + 1,) into runs, by pair, then l
     const Run *runs;                     ///< functions that vanish for a pair are left out

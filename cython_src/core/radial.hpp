@@ -140,13 +140,13 @@ ACEPAIR_FN ValueSlope<V> chebyshev_sum(int n, const Real *w, V y) {
 }
 
 /// R[k] = Σ_q weights[k][q] P[q] and dR[k] likewise, K functions at a time so that every weight serves two accumulators in
-/// registers, or four; a second block stands `stride` away.
+/// registers, or four. Of a block of edges, or two which stand `stride` apart.
 template <class V, int K>
-ACEPAIR_FN void contract(const Real *__restrict weights, int n_q, const Vec *P, const Vec *dP, int64_t P_stride, Vec *R, Vec *dR, int64_t stride) {
+ACEPAIR_FN void contract(const Real *__restrict weights, int n_q, const Vec *P, const Vec *dP, Vec *R, Vec *dR, int64_t stride) {
     V value[K], slope[K];
     for (int k = 0; k < K; ++k) value[k] = slope[k] = all<V>(0);
     for (int q = 0; q < n_q; ++q) {
-        const V p = gather<V>(P + q, P_stride), dp = gather<V>(dP + q, P_stride);
+        const V p = gather<V>(P + q, stride), dp = gather<V>(dP + q, stride);
 #pragma GCC unroll 8
         for (int k = 0; k < K; ++k) {
             const V w = all<V>(weights[k * n_q + q]);
@@ -154,6 +154,24 @@ ACEPAIR_FN void contract(const Real *__restrict weights, int n_q, const Vec *P, 
         }
     }
     for (int k = 0; k < K; ++k) scatter(R + k, stride, value[k]), scatter(dR + k, stride, slope[k]);
+}
+
+/// A series' functions from its polynomials.
+template <class V>
+ACEPAIR_FN void series(const RadialPlan &radial, int pair, const Vec *P, const Vec *dP, Vec *R, Vec *dR, int64_t stride) {
+    const int n_q = radial.n_polynomials, n = radial.n_functions;
+    const Real *weights = radial.weights + int64_t(pair) * n * n_q;
+    int k = 0;
+#define ACEPAIR_CONTRACT(K) contract<V, K>(weights + k * n_q, n_q, P, dP, R + k, dR + k, stride)
+    for (; k + 5 <= n; k += 5) ACEPAIR_CONTRACT(5);
+    switch (n - k) {
+    case 4: return ACEPAIR_CONTRACT(4);
+    case 3: return ACEPAIR_CONTRACT(3);
+    case 2: return ACEPAIR_CONTRACT(2);
+    case 1: return ACEPAIR_CONTRACT(1);
+    default: return;
+    }
+#undef ACEPAIR_CONTRACT
 }
 
 /// Where the lanes' y fall in the table: rows of coefficients and offsets inside the interval.
@@ -227,46 +245,20 @@ ACEPAIR_FN ValueSlope<V> cut_envelope(const RadialPlan &radial, int pair, V r, V
     return {select(inside, env.value, all<V>(0)), select(inside, env.slope, all<V>(0))};
 }
 
-/// R[k], dR[k] of the many-body part for a block of edges, or two at once, `stride` apart. `inside` is false in lanes that hold no edge.
-/// `scratch` holds 4 n_polynomials vectors (series) or 2 W (table); R and dR have room for n_functions rounded up to W. Tables take one.
+/// R[k], dR[k] of the many-body part for a block of edges, or two which stand `stride` apart: of a series its polynomials. `inside` is
+/// false in lanes that hold no edge. Tables take one block; R and dR then have room for whole columns and `scratch` for 2 W vectors.
 template <class V, class M>
 ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, V r, V inverse_r, M inside, Vec *scratch, Vec *R, Vec *dR, int64_t stride) {
     const ValueSlope<V> y = transform(radial.transform[pair], r);
     const ValueSlope<V> env = cut_envelope(radial, pair, r, inverse_r, inside, y);
-    switch (radial.kind) {
-    case BasisKind::recurrence:
-        recurrence(radial, radial.n_functions, y, env, [&](int k, V value, V slope) __attribute__((always_inline)) {
-            scatter(R + k, stride, value), scatter(dR + k, stride, slope);
-        });
-        return;
-    case BasisKind::series: {
-        const int n_q = radial.n_polynomials, n_first = radial.with_polynomials ? n_q : 0, n = radial.n_functions - n_first;
-        Vec *P = n_first ? R : scratch, *dP = n_first ? dR : scratch + 2 * n_q;
-        const int64_t P_stride = n_first ? stride : n_q;
-        R += n_first, dR += n_first;
-        const auto keep = [&](int k, V value, V slope) __attribute__((always_inline)) {
-            scatter(P + k, P_stride, value), scatter(dP + k, P_stride, slope);
-        };
-        if (radial.chebyshev) chebyshev_recurrence(n_q, y, env, keep);
-        else recurrence(radial, n_q, y, env, keep);
-        const Real *weights = radial.weights + int64_t(pair) * n * n_q;
-        int k = 0;
-#define ACEPAIR_CONTRACT(K) contract<V, K>(weights + k * n_q, n_q, P, dP, P_stride, R + k, dR + k, stride)
-        for (; k + 5 <= n; k += 5) ACEPAIR_CONTRACT(5);
-        switch (n - k) {
-        case 4: return ACEPAIR_CONTRACT(4);
-        case 3: return ACEPAIR_CONTRACT(3);
-        case 2: return ACEPAIR_CONTRACT(2);
-        case 1: return ACEPAIR_CONTRACT(1);
-        default: return;
-        }
-#undef ACEPAIR_CONTRACT
-    }
-    case BasisKind::table:
-        if constexpr (sizeof(V) == sizeof(Vec)) table_values(radial, pair, y, env, reinterpret_cast<Real *>(scratch), R, dR);
-        return;
-    case BasisKind::count: return;
-    }
+    if constexpr (sizeof(V) == sizeof(Vec))
+        if (radial.kind == BasisKind::table) return table_values(radial, pair, y, env, reinterpret_cast<Real *>(scratch), R, dR);
+    const int n = radial.kind == BasisKind::series ? radial.n_polynomials : radial.n_functions;
+    const auto keep = [&](int k, V value, V slope) __attribute__((always_inline)) {
+        scatter(R + k, stride, value), scatter(dR + k, stride, slope);
+    };
+    if (radial.chebyshev) chebyshev_recurrence(n, y, env, keep);
+    else recurrence(radial, n, y, env, keep);
 }
 
 /// A pair term (one function): its value and slope. Tables take one block.

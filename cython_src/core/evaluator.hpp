@@ -90,25 +90,25 @@ ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int
     const EdgeBlockLayout &at = work.layout;
     int32_t centre[team];
     for (int c = 0; c < team; ++c) centre[c] = centres.centre[t * team + c < centres.count ? t * team + c : t * team];
-    Mask edge_of_lane{};
+    Indices edge_of_lane{};
     for (int lane = 0; lane < W; ++lane) edge_of_lane[lane] = lane / team;
     int64_t b = 0;
     for (int z_j = 0; z_j < plan.n_species; ++z_j) {
         const Vec at_cutoff = broadcast(plan.rcut[centres.species * plan.n_species + z_j]);
-        int most = 0;
-        for (const Edges &edges : work.edges) most = edges.count[z_j] > most ? edges.count[z_j] : most;
+        const Real *x_from[team], *y_from[team], *z_from[team];
+        const int32_t *j_from[team];
+        int32_t counts[team], most = 0;
+        for (int c = 0; c < team; ++c) {
+            const Edges &edges = work.edges[c];
+            const int64_t first = z_j * edges.capacity;
+            x_from[c] = edges.x + first, y_from[c] = edges.y + first, z_from[c] = edges.z + first, j_from[c] = edges.j + first;
+            counts[c] = edges.count[z_j], most = counts[c] > most ? counts[c] : most;
+        }
+        const Indices count = repeat(counts);
         for (int e = 0; e < most; e += W64, ++b) {
-            const Real *x_from[team], *y_from[team], *z_from[team];
-            Real count[team];
-            for (int c = 0; c < team; ++c) {
-                const Edges &edges = work.edges[c];
-                const int64_t first = z_j * edges.capacity + e;
-                x_from[c] = edges.x + first, y_from[c] = edges.y + first, z_from[c] = edges.z + first;
-                count[c] = Real(edges.count[z_j] - e);
-                for (int k = 0; k < W64; ++k)
-                    out.edge_neighbor[(first_out + b) * W + k * team + c] = e + k < edges.count[z_j] ? edges.j[first + k] : centre[c];
-            }
-            const Mask inside = __builtin_convertvector(edge_of_lane, Vec) < repeat(count);
+            const Indices has_edge = edge_of_lane + e < count;
+            store(out.edge_neighbor + (first_out + b) * W, has_edge ? alternate(j_from) : repeat(centre));
+            const Mask inside = __builtin_convertvector(has_edge, Mask);
             // lanes without an edge get a harmless vector: at the cutoff along x
             const Vec x = select(inside, alternate(x_from), at_cutoff);
             const Vec y = select(inside, alternate(y_from), broadcast(0)), z = select(inside, alternate(z_from), broadcast(0));
@@ -118,6 +118,7 @@ ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int
             block[at.inside] = Vec(inside), block[at.slope] = broadcast(0);
             work.block_species[t * work.max_blocks + b] = z_j;
             out.edge_count[first_out + b] = team * (most - e < W64 ? most - e : W64);
+            for (int c = 0; c < team; ++c) x_from[c] += W64, y_from[c] += W64, z_from[c] += W64, j_from[c] += W64;
         }
     }
     work.n_blocks[t] = out.n_edge_blocks[t] = int32_t(b);

@@ -52,6 +52,9 @@ typedef Integer<sizeof(Real)>::type Int;
 typedef Real Vec __attribute__((vector_size(register_bytes)));
 typedef Real UnalignedVec __attribute__((vector_size(register_bytes), aligned(sizeof(Real))));
 typedef Int Mask __attribute__((vector_size(register_bytes)));  // lanes are 0 or −1
+typedef int32_t Indices __attribute__((vector_size(4 * W)));
+typedef int32_t UnalignedIndices __attribute__((vector_size(4 * W), aligned(4)));
+typedef int32_t UnalignedHalfIndices __attribute__((vector_size(4 * W64), aligned(4)));
 typedef double Vec64 __attribute__((vector_size(register_bytes)));  // positions and forces are always doubles
 typedef double UnalignedVec64 __attribute__((vector_size(register_bytes), aligned(8)));
 typedef double Row4 __attribute__((vector_size(32)));      // x, y, z and one more, of one atom
@@ -313,15 +316,33 @@ ACEPAIR_FN Vec narrow_lanes(const Vec64 *v, std::integer_sequence<int, K...>) {
 }
 ACEPAIR_FN Vec narrow(const Vec64 *v) { return narrow_lanes(v, std::make_integer_sequence<int, W>()); }
 
-template <int... K>
-ACEPAIR_FN Vec alternate_lanes(Half a, Half b, std::integer_sequence<int, K...>) {
+template <class Both, class Half, int... K>
+ACEPAIR_FN Both alternate_lanes(Half a, Half b, std::integer_sequence<int, K...>) {
     return __builtin_shufflevector(a, b, (K % 2 * W64 + K / 2)...);
 }
 
 /// W64 numbers at each p, in turn.
 ACEPAIR_FN Vec alternate(const Real *const *p) {
     if constexpr (is_double) return load(*p);
-    else return alternate_lanes(*reinterpret_cast<const UnalignedHalf *>(p[0]), *reinterpret_cast<const UnalignedHalf *>(p[1]), Lanes<Vec>());
+    else {
+        typedef const UnalignedHalf *Pointer;
+        return alternate_lanes<Vec>(*reinterpret_cast<Pointer>(p[0]), *reinterpret_cast<Pointer>(p[1]), Lanes<Vec>());
+    }
+}
+ACEPAIR_FN Indices alternate(const int32_t *const *p) {
+    if constexpr (is_double) return *reinterpret_cast<const UnalignedIndices *>(*p);
+    else {
+        typedef const UnalignedHalfIndices *Pointer;
+        return alternate_lanes<Indices>(*reinterpret_cast<Pointer>(p[0]), *reinterpret_cast<Pointer>(p[1]), Lanes<Vec>());
+    }
+}
+ACEPAIR_FN void store(int32_t *p, Indices v) { *reinterpret_cast<UnalignedIndices *>(p) = v; }
+
+/// `halves` integers, over and over.
+ACEPAIR_FN Indices repeat(const int32_t *n) {
+    Indices v{};
+    for (int k = 0; k < W; ++k) v[k] = n[k % halves];
+    return v;
 }
 
 /// rows[j[k]] − centre for W rows of an (n, 4) array, subtracted as doubles; s is the fourth column itself.

@@ -27,6 +27,7 @@ cdef extern from "core/plan.hpp" namespace "acepair" nogil:
     cdef cppclass RadialPlan:
         int32_t n_functions
         BasisKind kind
+        cbool chebyshev
         const TransformParameters *transform
         const EnvelopeParameters *envelope
         const double *rcut
@@ -37,6 +38,9 @@ cdef extern from "core/plan.hpp" namespace "acepair" nogil:
         const double *weights
         int32_t n_intervals, degree, n_columns
         const double *table
+
+    cdef struct Moments:
+        int32_t n_degrees
 
     cdef struct Run:
         int32_t function, first
@@ -62,6 +66,7 @@ cdef extern from "core/plan.hpp" namespace "acepair" nogil:
         int32_t n_A
         const int32_t *run_first
         const Run *runs
+        Moments moments
         const double *harmonics
         Dag dag
 
@@ -294,6 +299,12 @@ cdef class Plan:
     def address(self):
         """Address of the C++ struct that is evaluated, for benchmarks that call the core without this module."""
         return <uintptr_t>&self.arranged.get().plan
+
+    @property
+    def arrangement(self):
+        """How the kernels evaluate radial series: in Chebyshev's polynomials or not, and for which l < moment_degrees after the sum."""
+        cdef const PlanStruct *plan = &self.arranged.get().plan
+        return {"chebyshev": int(plan.radial.chebyshev), "moment_degrees": plan.moments.n_degrees}
 
 
 cdef class RowPlan:

@@ -27,7 +27,7 @@ public:
         plan.radial = in_chebyshev(plan.radial);
         int n_degrees = 0;
         for (int candidate = 1; candidate <= plan.lmax + 1 && with_moments && plan.radial.kind == BasisKind::series; ++candidate)
-            if (cost(candidate) < cost(n_degrees)) n_degrees = candidate;
+            if (cost(candidate) < std::min(cost(n_degrees), worthwhile * cost(0))) n_degrees = candidate;
         arrange(n_degrees);
     }
     ArrangedPlan(const ArrangedPlan &) = delete;
@@ -60,13 +60,16 @@ private:
         return needed;
     }
 
-    /// Multiply-adds of vectors an atom, about: what differs between choices, for 40 neighbours and 8 lanes.
+    static constexpr double worthwhile = 0.9;
+
+    /// Half cycles an atom, about, of what differs between choices, for 40 neighbours and 8 lanes. Radial weights run at the rate of
+    /// the multipliers, pooling at half of it.
     double cost(int n_degrees) const {
         const double lanes = 8, neighbors = 40, n_species = plan.n_species, n_q = plan.radial.n_polynomials;
         const double blocks = neighbors / lanes + (n_species - 1) / 2;  // every species' last block is half empty
         const std::vector<bool> needed = functions_on_edges(n_degrees);
         double an_edge = 2 * n_q * double(std::count(needed.begin(), needed.end(), true)), an_atom = 0;
-        const auto of_run = [](int l) { return l ? 3.0 * (2 * l + 1) + 1 : 2.0; };  // pooled and differentiated
+        const auto of_run = [](int l) { return 2 * (l ? 3.0 * (2 * l + 1) + 1 : 2.0); };  // there and back
         for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
             if (l >= n_degrees) an_edge += double(end - run) * of_run(l) / double(n_pairs());
             else an_atom += double(end - run) * 2 * n_q * (2 * l + 1) / lanes / n_species;  // mixed, there and back

@@ -46,7 +46,7 @@ void timed_block(const Plan &plan, const System &system, const CentreBlock &cent
     Vec energy = sums_over_edges(pair_energy);
     multiply(plan, z_i, work, energy);
     store_wide(out.site_energy, energy, plan.E0[z_i]);
-    return_adjoint(plan, z_i, work);
+    multiply_adjoint(plan, z_i, work);
     clock.end(products);
     Vec virial[9];
     for (Vec &v : virial) v = broadcast(0);

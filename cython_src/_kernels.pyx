@@ -293,7 +293,6 @@ cdef class Plan:
         self.c.dag.leaf_factor = pointer_i(leaf_factor)
         self.c.dag.coefficients = pointer(coefficients)
         self.arranged.reset(new ArrangedPlan(self.c, True))
-        self.arranged_for_rows.reset(new ArrangedPlan(self.c, False))
 
     @property
     def address(self):
@@ -304,7 +303,7 @@ cdef class Plan:
     def arrangement(self):
         """How the kernels evaluate radial series: in Chebyshev's polynomials or not, and for which l < moment_degrees after the sum."""
         cdef const PlanStruct *plan = &self.arranged.get().plan
-        return {"chebyshev": int(plan.radial.chebyshev), "moment_degrees": plan.moments.n_degrees}
+        return {"chebyshev": bool(plan.radial.chebyshev), "moment_degrees": plan.moments.n_degrees}
 
 
 cdef class RowPlan:
@@ -446,6 +445,8 @@ def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None
     out.owner = pointer_i(owner)
     out.coincident = coincident
     coincident[0] = coincident[1] = -1
+    if plan.arranged_for_rows.get() is NULL:
+        plan.arranged_for_rows.reset(new ArrangedPlan(plan.c, False))
     with nogil:
         c_basis_rows(kernels[0], plan.arranged_for_rows.get().plan, rows.c, system, &centres[0], &species_first[0], n_threads, memory.c, out)
     return coincident[0], coincident[1]

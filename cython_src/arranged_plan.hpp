@@ -1,5 +1,5 @@
-// A plan arranged for the kernels: sums over neighbours in groups that one loop adds up, and radial weights that act after the sum over neighbours for the
-// degrees l where that costs less.
+// A plan arranged for the kernels: series in Chebyshev's polynomials, sums over neighbours in groups that one loop adds up, and radial
+// weights that act after the sum over neighbours for the degrees l where that costs less.
 //
 // A_nlm = Σ_j R_nl Y_lm with R_nl = Σ_q W_nq P_q costs a sum over q an edge and function, value and slope; Σ_q W_nq (Σ_j P_q Y_lm) costs
 // sums over neighbours for every q instead of every n, and the sum over q once an atom. Many functions of low degree favour the latter.
@@ -60,25 +60,25 @@ private:
         return needed;
     }
 
-    static constexpr double worthwhile = 0.9;
+    static constexpr double worthwhile = 0.9;  ///< moments must save a tenth of this cost: below, the estimate is no better than a guess
 
     /// Half cycles an atom, about, of what differs between choices, for 40 neighbours and 8 lanes. Radial weights run at the rate of
-    /// the multipliers, pooling at half of it.
+    /// the multipliers, pooling at half of it; the constants fit times of random models (2 to 24 functions a degree, 1 to 4 species).
     double cost(int n_degrees) const {
         const double lanes = 8, neighbors = 40, n_species = plan.n_species, n_q = plan.radial.n_polynomials;
         const double blocks = neighbors / lanes + (n_species - 1) / 2;  // every species' last block is half empty
         const std::vector<bool> needed = functions_on_edges(n_degrees);
-        double an_edge = 2 * n_q * double(std::count(needed.begin(), needed.end(), true)), an_atom = 0;
+        double a_block = 2 * n_q * double(std::count(needed.begin(), needed.end(), true)), an_atom = 0;
         const auto of_run = [](int l) { return 2 * (l ? 3.0 * (2 * l + 1) + 1 : 2.0); };  // there and back
         for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
-            if (l >= n_degrees) an_edge += double(end - run) * of_run(l) / double(n_pairs());
+            if (l >= n_degrees) a_block += double(end - run) * of_run(l) / double(n_pairs());
             else an_atom += double(end - run) * 2 * n_q * (2 * l + 1) / lanes / n_species;  // mixed, there and back
         });
         for (int l = 0; l < n_degrees; ++l) {
-            an_edge += n_q * of_run(l);
+            a_block += n_q * of_run(l);
             an_atom += 6 * n_species * n_q * (2 * l + 1);  // sums over lanes, transpositions
         }
-        return blocks * an_edge + an_atom;
+        return blocks * a_block + an_atom;
     }
 
     void arrange(int n_degrees) {
@@ -108,16 +108,16 @@ private:
     }
 
     /// Add a run to the last group if it is the next in step, else begin a group; those before first_group belong to others.
-    void append(size_t first_group, int32_t function, int32_t sum, int n_m) {
+    void append(size_t first_group, int32_t place, int32_t sum, int n_m) {
         if (groups.size() > first_group) {
             RunGroup &last = groups.back();
-            if (last.count == 1) last.function_step = function - last.function;
-            if (function == last.function + last.count * last.function_step && sum == last.first_sum + last.count * n_m) {
+            if (last.count == 1) last.place_step = place - last.place;
+            if (place == last.place + last.count * last.place_step && sum == last.first_sum + last.count * n_m) {
                 ++last.count;
                 return;
             }
         }
-        groups.push_back({function, 1, sum, 1});
+        groups.push_back({place, 1, sum, 1});
     }
 
     /// Drop functions of a series that no edge needs; returns where each function is among what edges have: a series' polynomials come first.
@@ -162,12 +162,15 @@ private:
         T.assign(size_t(n) * n, 0);
         for (int q = 0; q < n; ++q) {
             long double *row = &T[size_t(q) * n], size = 0;
-            const long double *one = row - n, *two = one - n;
             if (q == 0) row[0] = radial.A[0];
             if (q == 1) row[0] = radial.B[1], row[1] = radial.A[1];  // P_1 does not carry P_0's factor
-            for (int k = 0; q > 1 && k <= q; ++k) {  // y T_k = (T_{k+1} + T_{k−1}) / 2, y T_0 = T_1
-                const long double below = k == 0 ? 0 : k == 1 ? one[0] : one[k - 1] / 2, above = k + 1 < q ? one[k + 1] / 2 : 0;
-                row[k] = radial.A[q] * (below + above) + radial.B[q] * one[k] + radial.C[q] * two[k];
+            if (q > 1) {
+                const long double *previous = row - n, *before = previous - n;
+                for (int k = 0; k <= q; ++k) {  // y T_k = (T_{k+1} + T_{k−1}) / 2, y T_0 = T_1
+                    const long double from_below = k == 0 ? 0 : k == 1 ? previous[0] : previous[k - 1] / 2;
+                    const long double from_above = k + 1 < q ? previous[k + 1] / 2 : 0;
+                    row[k] = radial.A[q] * (from_below + from_above) + radial.B[q] * previous[k] + radial.C[q] * before[k];
+                }
             }
             for (int k = 0; k <= q; ++k) size += std::fabs(row[k]);
             if (!(size <= most)) return false;

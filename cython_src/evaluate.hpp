@@ -168,7 +168,8 @@ inline void list_extent(const System &system, const std::vector<CentreBlock> &bl
     }
 }
 
-/// How many blocks of edges a block of centres can have: edges are in order of species, a block holds some of each centre of a team.
+/// Blocks of edges of a block of centres, at most: each holds width / team_size edges of every centre of a team, and the last of every
+/// team and species may be partly empty.
 template <class Real = double> int64_t max_edge_blocks(int64_t longest_block, int width, int n_species) {
     const int of_centre = width / team_size<Real>;
     return longest_block / of_centre + of_centre * n_species;

@@ -15,7 +15,7 @@ namespace acepair {
 
 /// A plan and the memory it points into.
 struct LoadedPlan {
-    Plan plan{};
+    Plan plan{};                        ///< as the file has it; `arranged` runs
     std::vector<int32_t> species;       ///< (model species,) the plan's own index of each
     std::vector<RadialPlan> pair_terms;
     std::vector<double> harmonics;

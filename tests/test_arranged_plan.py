@@ -1,4 +1,4 @@
-"""Kernels evaluate dense radial weights in other polynomials and, for low degrees, after the sum over neighbours: same numbers."""
+"""Kernels take radial series in other polynomials and, for low degrees, their weights after the sum: same numbers."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from reference import naive, structures
 from reference.random_model import random_model
 from test_threads_isa import everything
 
+import acepair
 from acepair import _kernels as kernels
 from acepair.basis.polynomials import jacobi, legendre
 from acepair.evaluate import Evaluator
@@ -39,13 +40,13 @@ def arrangement(model):
     return plan.engine.arrangement
 
 
-CASES = [  # elements, polynomials, n_max, lmax; whether Chebyshev's polynomials serve, and how many degrees after the sum
-    ([14], "legendre", 2, 3, 1, 0),
-    ([14, 8], "legendre", 8, 2, 1, 2),
-    ([14], "legendre", 14, 3, 1, 4),
-    ([14, 8, 1], "legendre", 10, 1, 1, 2),
-    ([14, 8, 1], "legendre", 6, 7, 1, 0),
-    ([14], "jacobi", 14, 3, 0, 4),
+CASES = [  # elements, polynomials, n_max, lmax; whether Chebyshev's polynomials serve, degrees after the sum
+    ([14], "legendre", 2, 3, True, 0),
+    ([14, 8], "legendre", 8, 2, True, 2),
+    ([14], "legendre", 14, 3, True, 4),
+    ([14, 8, 1], "legendre", 10, 1, True, 2),
+    ([14, 8, 1], "legendre", 6, 7, True, 0),
+    ([14], "jacobi", 14, 3, False, 4),
 ]
 
 
@@ -60,6 +61,8 @@ def test_agrees_with_the_formulas(build, elements, polynomials, n_max, lmax, che
     found = everything(model, atoms)
     forces = exact.forces.astype(float)
     assert_allclose(found["forces"], forces, rtol=0, atol=1e-12 * naive.force_scale(forces))
+    rows = acepair.energy_forces_virial_basis(atoms, model).forces @ acepair.get_linear_parameters(model)
+    assert_allclose(rows, forces, rtol=0, atol=1e-12 * naive.force_scale(forces))
     energies = exact.site_energies.astype(float)
     assert_allclose(found["site energies"], energies, rtol=0, atol=1e-12 * np.abs(energies).max() * len(atoms))
 

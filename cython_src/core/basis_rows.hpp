@@ -6,7 +6,7 @@
 
 namespace acepair::ACEPAIR_ISA {
 
-static_assert(is_double, "basis rows are in double precision only");
+static_assert(is_double && team == 1, "basis rows are in double precision only: a team is one centre here");
 
 struct RowWorkspace : Workspace {
     Vec *jacobian;          ///< (n_jacobian rounded up,) ∂B_b/∂A_a, lanes are atoms
@@ -58,19 +58,20 @@ ACEPAIR_FN void gradients_of_A(const Plan &plan, int pair, const Vec *block, Row
     const Vec inverse_r = block[at.inverse_r];
     const Vec u[3] = {block[at.D] * inverse_r, block[at.D + 1] * inverse_r, block[at.D + 2] * inverse_r};
     for (int a = 0; a < plan.n_A; ++a) work.dA[a][0] = work.dA[a][1] = work.dA[a][2] = broadcast(0);
-    const int32_t *first = plan.run_first + int64_t(pair) * (plan.lmax + 1);
-    for (int l = 0; l <= plan.lmax; ++l) {
-        for (const Run *run = plan.runs + first[l]; run != plan.runs + first[l + 1]; ++run) {
-            const Vec R = block[at.R + run->function], dR = block[at.dR + run->function];
-            for (int m = 0; m <= 2 * l; ++m) {
-                Vec slope = dR * block[at.Y + l * l + m];
-                Vec g[3] = {work.dY[l * l + m][0], work.dY[l * l + m][1], work.dY[l * l + m][2]};
-                const Vec scale = plan.spherical ? R * inverse_r : R;
-                if (plan.spherical) slope -= scale * (g[0] * u[0] + g[1] * u[1] + g[2] * u[2]);
-                for (int c = 0; c < 3; ++c) work.dA[run->first + m][c] = scale * g[c] + slope * u[c];
+    const int32_t *first = plan.group_first + int64_t(pair) * (plan.lmax + 1);
+    for (int l = 0; l <= plan.lmax; ++l)
+        for (const RunGroup *group = plan.groups + first[l]; group != plan.groups + first[l + 1]; ++group)
+            for (int k = 0; k < group->count; ++k) {
+                const Vec R = block[at.R + group->place + k * group->place_step], dR = block[at.dR + group->place + k * group->place_step];
+                const int32_t *a = plan.sum_node + group->first_sum + k * (2 * l + 1);
+                for (int m = 0; m <= 2 * l; ++m) {
+                    Vec slope = dR * block[at.Y + l * l + m];
+                    Vec g[3] = {work.dY[l * l + m][0], work.dY[l * l + m][1], work.dY[l * l + m][2]};
+                    const Vec scale = plan.spherical ? R * inverse_r : R;
+                    if (plan.spherical) slope -= scale * (g[0] * u[0] + g[1] * u[1] + g[2] * u[2]);
+                    for (int c = 0; c < 3; ++c) work.dA[a[m]][c] = scale * g[c] + slope * u[c];
+                }
             }
-        }
-    }
 }
 
 /// Place of neighbour j in the list of centre i.
@@ -147,7 +148,7 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
         embed<LMAX>(plan, centres, k, work, edges, k * work.max_blocks, unused_energy);
         pool(plan, z_i, k, work);
     }
-    gather_sums(plan, work);
+    sums_to_nodes(plan, work);
     functions_of_A(rows, out, work.node, work.jacobian, [&](int b, Vec value) __attribute__((always_inline)) {
         for (int k = 0; k < centres.count && out.site_basis; ++k)
             out.site_basis[centres.centre[k] * int64_t(rows.n_functions) + b] = value[k];

@@ -1,4 +1,4 @@
-// An atom's neighbours within the cutoff, sorted by species: blocks of W edges of one species pair.
+// An atom's neighbours within the cutoff, sorted by species; place_edges (evaluator.hpp) cuts them into blocks.
 #pragma once
 
 #include "precision.hpp"

@@ -27,7 +27,7 @@ void add_forces(const CentreBlock &centres, const BlockResult &result, double *f
             subtract_rows(forces, result.edge_neighbor + b * W, result.edge_count[b], gx, gy, gz);
             fx += gx, fy += gy, fz += gz;
         }
-        const Vec x = sums_in_steps(fx, team), y = sums_in_steps(fy, team), z = sums_in_steps(fz, team);
+        const Vec x = sums_by_remainder(fx, team), y = sums_by_remainder(fy, team), z = sums_by_remainder(fz, team);
         for (int c = 0; c < team && t * team + c < centres.count; ++c) {
             double *f = forces + 4 * int64_t(centres.centre[t * team + c]);
             f[0] += x[c], f[1] += y[c], f[2] += z[c];

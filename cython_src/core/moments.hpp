@@ -7,7 +7,7 @@ namespace acepair::ACEPAIR_ISA {
 
 /// A[first + m] += Σ_q W_q M[q][m] of K runs: every moment serves K sums.
 template <int K>
-ACEPAIR_FN void mix_some(const Run *run, const Real *weights, int n_q, const Vec *M, int n_m, Vec *A) {
+ACEPAIR_FN void mix_runs(const Run *run, const Real *weights, int n_q, const Vec *M, int n_m, Vec *A) {
     const Real *w[K];
     for (int k = 0; k < K; ++k) w[k] = weights + int64_t(run[k].function) * n_q;
     for (int m = 0; m < n_m; ++m) {
@@ -20,16 +20,9 @@ ACEPAIR_FN void mix_some(const Run *run, const Real *weights, int n_q, const Vec
     }
 }
 
-/// As many runs at a time as K, then the rest.
-template <int K>
-ACEPAIR_FN void mix(const Run *run, const Run *run_end, const Real *weights, int n_q, const Vec *M, int n_m, Vec *A) {
-    for (; run_end - run >= K; run += K) mix_some<K>(run, weights, n_q, M, n_m, A);
-    if constexpr (K > 1) mix<K - 1>(run, run_end, weights, n_q, M, n_m, A);
-}
-
 /// ∂E/∂M[q][m] = Σ_runs W_q ∂E/∂A[first + m] of K polynomials.
 template <int K>
-ACEPAIR_FN void mix_some_adjoint(const Run *run, const Run *run_end, const Real *weights, int n_q, const Vec *A_adj, int n_m, Vec *M_adj) {
+ACEPAIR_FN void mix_runs_adjoint(const Run *run, const Run *run_end, const Real *weights, int n_q, const Vec *A_adj, int n_m, Vec *M_adj) {
     for (int m = 0; m < n_m; ++m) {
         Vec sum[K];
         for (int k = 0; k < K; ++k) sum[k] = broadcast(0);
@@ -40,13 +33,6 @@ ACEPAIR_FN void mix_some_adjoint(const Run *run, const Run *run_end, const Real 
         }
         for (int k = 0; k < K; ++k) M_adj[k * n_m + m] = sum[k];
     }
-}
-
-/// As many polynomials at a time as K, from q on, then the rest.
-template <int K>
-ACEPAIR_FN void mix_adjoint(int q, const Run *run, const Run *run_end, const Real *weights, int n_q, const Vec *A_adj, int n_m, Vec *M_adj) {
-    for (; q + K <= n_q; q += K) mix_some_adjoint<K>(run, run_end, weights + q, n_q, A_adj, n_m, M_adj + q * n_m);
-    if constexpr (K > 1) mix_adjoint<K - 1>(q, run, run_end, weights, n_q, A_adj, n_m, M_adj);
 }
 
 /// use(l, runs, end of runs, weights of the pair, place of the moments) for every degree and neighbour species.
@@ -66,8 +52,10 @@ ACEPAIR_FN void for_moments(const Plan &plan, int z_i, Use use) {
 ACEPAIR_STAGE void mix_moments(const Plan &plan, int z_i, Vec *node) {
     const Vec *moment = node + plan.n_A + plan.dag.n_internal;
     const int n_q = plan.radial.n_polynomials;
-    for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) {
-        mix<5>(run, run_end, weights, n_q, moment + offset, 2 * l + 1, node);
+    for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) __attribute__((always_inline)) {
+        in_chunks<5>(0, int(run_end - run), [&](int k, auto size) __attribute__((always_inline)) {
+            mix_runs<size.value>(run + k, weights, n_q, moment + offset, 2 * l + 1, node);
+        });
     });
 }
 
@@ -75,8 +63,10 @@ ACEPAIR_STAGE void mix_moments(const Plan &plan, int z_i, Vec *node) {
 ACEPAIR_STAGE void mix_moments_adjoint(const Plan &plan, int z_i, Vec *node_adj) {
     Vec *moment_adj = node_adj + plan.n_A + plan.dag.n_internal;
     const int n_q = plan.radial.n_polynomials;
-    for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) {
-        mix_adjoint<5>(0, run, run_end, weights, n_q, node_adj, 2 * l + 1, moment_adj + offset);
+    for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) __attribute__((always_inline)) {
+        in_chunks<5>(0, n_q, [&](int q, auto size) __attribute__((always_inline)) {
+            mix_runs_adjoint<size.value>(run, run_end, weights + q, n_q, node_adj, 2 * l + 1, moment_adj + offset + q * (2 * l + 1));
+        });
     });
 }
 

@@ -37,17 +37,17 @@ template <class Real> struct RadialPlanOf {
     bool chebyshev;                         ///< the P_k are Chebyshev's T_k, whatever A, B and C say
     const Real *weights;                    ///< (n_pairs, n_functions, n_polynomials)
     int32_t n_intervals, degree, n_columns; ///< n_columns: n_functions rounded up to a multiple of 8
-    const Real *table;                      ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t in [0, 1) of each of the equal intervals of y ∈ [−1, 1]
+    const Real *table;                      ///< (n_pairs, n_intervals, degree + 1, n_columns): powers of t ∈ [0, 1) in equal intervals of y ∈ [−1, 1]
 };
 
-/// A_nlm for m = −l..l: radial function `function` times Y_lm, stored at A[first .. first + 2l].
+/// A_nlm for m = −l..l: radial function `function` (not a place in an edge block) times Y_lm, stored at A[first .. first + 2l].
 struct Run {
     int32_t function, first;
 };
 
-/// `count` runs of one l as the kernels pool them (arranged_plan.hpp): functions in even steps, sums one behind the other.
+/// `count` runs of one l that one loop pools: R at `place`, `place` + `place_step`, ... of an edge block, sums one behind the other.
 struct RunGroup {
-    int32_t function, function_step, first_sum, count;
+    int32_t place, place_step, first_sum, count;
 };
 
 /// Where it costs less, radial weights act after the sum over neighbours: A_nlm = Σ_q W_nq M_qlm with the moments
@@ -85,7 +85,7 @@ template <class Real> struct PlanOf {
 
     int32_t lmax;                        ///< −1: no many-body part
     bool spherical;                      ///< Y_lm of the direction, else of the vector (solid harmonics)
-    RadialPlanOf<Real> radial;           ///< arranged: a series' functions stand behind its polynomials, n_polynomials + k
+    RadialPlanOf<Real> radial;           ///< arranged: only functions that edges need
     int32_t n_A;
     const int32_t *run_first;            ///< (n_pairs · (lmax + 1) + 1,) into runs, by pair, then l
     const Run *runs;                     ///< functions that vanish for a pair are left out

@@ -11,7 +11,7 @@ template <class V> struct ValueSlope {
 
 template <class V>
 ACEPAIR_FN V integer_power(V x, int n) {
-    V result = all<V>(1);
+    V result = broadcast<V>(1);
     for (; n > 0; n >>= 1, x = x * x)
         if (n & 1) result = result * x;
     return result;
@@ -20,20 +20,20 @@ ACEPAIR_FN V integer_power(V x, int n) {
 /// y(r) and dy/dr.
 template <class V>
 ACEPAIR_FN ValueSlope<V> transform(const TransformParameters &t, V r) {
-    if (TransformKind(int(t.kind)) == TransformKind::affine) return {t.scale * (r - t.rin) - 1, all<V>(t.scale)};
+    if (TransformKind(int(t.kind)) == TransformKind::affine) return {t.scale * (r - t.rin) - 1, broadcast<V>(t.scale)};
     const int p = int(t.p), q = int(t.q);
-    const V zero = all<V>(0);
+    const V zero = broadcast<V>(0);
     const auto beyond_rin = r > t.rin;
     const V s = select(beyond_rin, (r - t.rin) * t.inverse_width, zero);
     const V u_s = integer_power(s, q - 1), u = u_s * s;                      // s^q
     const V v_s = q > p ? integer_power(s, q - p - 1) : zero;                // v = 1 + s^(q−p)
-    const V v = 1 + (q > p ? v_s * s : all<V>(1));
+    const V v = 1 + (q > p ? v_s * s : broadcast<V>(1));
     const V inverse = 1 / (v + t.a * u);
     const V x = v * inverse;
     const V dx = t.a * (u * (t.q - t.p) * v_s - t.q * u_s * v) * inverse * inverse;  // zero inside rin if q > 1
     const V y = t.scale * (x - t.x_in) - 1;
     const auto below_one = y < 1.0;  // beyond the transform's cutoff y stays at 1
-    return {select(below_one, y, all<V>(1)), select(beyond_rin & below_one, (t.scale * t.inverse_width) * dx, zero)};
+    return {select(below_one, y, broadcast<V>(1)), select(beyond_rin & below_one, (t.scale * t.inverse_width) * dx, zero)};
 }
 
 /// Envelope and its derivative along r.
@@ -47,8 +47,8 @@ ACEPAIR_FN ValueSlope<V> envelope(const EnvelopeParameters &e, V r, V inverse_r,
             const V b = left * right;
             return {e.scale * b * b, (-4 * e.scale) * y.value * b * y.slope};
         }
-        const V l = p1 ? integer_power(left, p1 - 1) : all<V>(0), k = p2 ? integer_power(right, p2 - 1) : all<V>(0);
-        const V lv = p1 ? l * left : all<V>(1), kv = p2 ? k * right : all<V>(1);
+        const V l = p1 ? integer_power(left, p1 - 1) : broadcast<V>(0), k = p2 ? integer_power(right, p2 - 1) : broadcast<V>(0);
+        const V lv = p1 ? l * left : broadcast<V>(1), kv = p2 ? k * right : broadcast<V>(1);
         return {e.scale * lv * kv, e.scale * (e.p1 * l * kv - e.p2 * lv * k) * y.slope};
     }
     case EnvelopeKind::poly_1sr: {
@@ -61,13 +61,13 @@ ACEPAIR_FN ValueSlope<V> envelope(const EnvelopeParameters &e, V r, V inverse_r,
         for (int k = 0; k < p1; ++k) cut /= sc;
         const Real slope = e.p1 * cut / sc;
         const V u = integer_power(e.r0 * inverse_r, p1);
-        return {u - cut + slope * (r * (1 / e.r0) - sc), -e.p1 * u * inverse_r + all<V>(slope / e.r0)};
+        return {u - cut + slope * (r * (1 / e.r0) - sc), -e.p1 * u * inverse_r + broadcast<V>(slope / e.r0)};
     }
     case EnvelopeKind::inverse_r: return {inverse_r, -inverse_r * inverse_r};
     case EnvelopeKind::one:
     case EnvelopeKind::count: break;
     }
-    return {all<V>(1), all<V>(0)};
+    return {broadcast<V>(1), broadcast<V>(0)};
 }
 
 /// env · P_k(y) for k < n, and slopes along r, handed one by one to use(k, value, slope). The recurrence is linear: the
@@ -114,8 +114,8 @@ template <class V>
 ACEPAIR_FN ValueSlope<V> weighted_sum(const RadialPlan &radial, const Real *w, V y) {
     const int n = radial.n_polynomials;
     const Real *A = radial.A, *B = radial.B, *C = radial.C;
-    if (n == 1) return {all<V>(w[0] * A[0]), all<V>(0)};
-    V b1 = all<V>(w[n - 1]), b2 = all<V>(0), d1 = all<V>(0), d2 = all<V>(0);  // of k + 1 and k + 2, and slopes
+    if (n == 1) return {broadcast<V>(w[0] * A[0]), broadcast<V>(0)};
+    V b1 = broadcast<V>(w[n - 1]), b2 = broadcast<V>(0), d1 = broadcast<V>(0), d2 = broadcast<V>(0);  // of k + 1 and k + 2, and slopes
     for (int k = n - 2; k > 0; --k) {
         const Real c = k + 2 < n ? C[k + 2] : 0;
         const V factor = A[k + 1] * y + B[k + 1];
@@ -131,7 +131,7 @@ ACEPAIR_FN ValueSlope<V> weighted_sum(const RadialPlan &radial, const Real *w, V
 template <class V>
 ACEPAIR_FN ValueSlope<V> chebyshev_sum(int n, const Real *w, V y) {
     const V factor = 2 * y;
-    V b1 = all<V>(0), b2 = b1, d1 = b1, d2 = b1;  // d are half the slopes
+    V b1 = broadcast<V>(0), b2 = b1, d1 = b1, d2 = b1;  // d are half the slopes
     for (int k = n - 1; k > 0; --k) {
         const V b = factor * b1 + (w[k] - b2), d = factor * d1 + (b1 - d2);
         b2 = b1, d2 = d1, b1 = b, d1 = d;
@@ -144,34 +144,26 @@ ACEPAIR_FN ValueSlope<V> chebyshev_sum(int n, const Real *w, V y) {
 template <class V, int K>
 ACEPAIR_FN void contract(const Real *__restrict weights, int n_q, const Vec *P, const Vec *dP, Vec *R, Vec *dR, int64_t stride) {
     V value[K], slope[K];
-    for (int k = 0; k < K; ++k) value[k] = slope[k] = all<V>(0);
+    for (int k = 0; k < K; ++k) value[k] = slope[k] = broadcast<V>(0);
     for (int q = 0; q < n_q; ++q) {
-        const V p = gather<V>(P + q, stride), dp = gather<V>(dP + q, stride);
+        const V p = load_blocks<V>(P + q, stride), dp = load_blocks<V>(dP + q, stride);
 #pragma GCC unroll 8
         for (int k = 0; k < K; ++k) {
-            const V w = all<V>(weights[k * n_q + q]);
+            const V w = broadcast<V>(weights[k * n_q + q]);
             value[k] = value[k] + w * p, slope[k] = slope[k] + w * dp;
         }
     }
-    for (int k = 0; k < K; ++k) scatter(R + k, stride, value[k]), scatter(dR + k, stride, slope[k]);
+    for (int k = 0; k < K; ++k) store_blocks(R + k, stride, value[k]), store_blocks(dR + k, stride, slope[k]);
 }
 
 /// A series' functions from its polynomials.
 template <class V>
-ACEPAIR_FN void series(const RadialPlan &radial, int pair, const Vec *P, const Vec *dP, Vec *R, Vec *dR, int64_t stride) {
+ACEPAIR_FN void contract_series(const RadialPlan &radial, int pair, const Vec *P, const Vec *dP, Vec *R, Vec *dR, int64_t stride) {
     const int n_q = radial.n_polynomials, n = radial.n_functions;
     const Real *weights = radial.weights + int64_t(pair) * n * n_q;
-    int k = 0;
-#define ACEPAIR_CONTRACT(K) contract<V, K>(weights + k * n_q, n_q, P, dP, R + k, dR + k, stride)
-    for (; k + 5 <= n; k += 5) ACEPAIR_CONTRACT(5);
-    switch (n - k) {
-    case 4: return ACEPAIR_CONTRACT(4);
-    case 3: return ACEPAIR_CONTRACT(3);
-    case 2: return ACEPAIR_CONTRACT(2);
-    case 1: return ACEPAIR_CONTRACT(1);
-    default: return;
-    }
-#undef ACEPAIR_CONTRACT
+    in_chunks<5>(0, n, [&](int k, auto size) __attribute__((always_inline)) {
+        contract<V, size.value>(weights + k * n_q, n_q, P, dP, R + k, dR + k, stride);
+    });
 }
 
 /// Where the lanes' y fall in the table: rows of coefficients and offsets inside the interval.
@@ -242,20 +234,21 @@ template <class V, class M>
 ACEPAIR_FN ValueSlope<V> cut_envelope(const RadialPlan &radial, int pair, V r, V inverse_r, M inside, ValueSlope<V> y) {
     const ValueSlope<V> env = envelope(radial.envelope[pair], r, inverse_r, y);
     inside = inside & (r < radial.rcut[pair]);
-    return {select(inside, env.value, all<V>(0)), select(inside, env.slope, all<V>(0))};
+    return {select(inside, env.value, broadcast<V>(0)), select(inside, env.slope, broadcast<V>(0))};
 }
 
-/// R[k], dR[k] of the many-body part for a block of edges, or two which stand `stride` apart: of a series its polynomials. `inside` is
-/// false in lanes that hold no edge. Tables take one block; R and dR then have room for whole columns and `scratch` for 2 W vectors.
+/// What the plan's kind evaluates along r for one block of edges or two, `stride` apart, times the envelope: R_k of a recurrence; of a
+/// series its polynomials P_q, which contract_series turns into R_k; R_k of a table, one block only, with room for whole columns and
+/// 2 W vectors of scratch. `inside` is false in lanes that hold no edge.
 template <class V, class M>
 ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, V r, V inverse_r, M inside, Vec *scratch, Vec *R, Vec *dR, int64_t stride) {
     const ValueSlope<V> y = transform(radial.transform[pair], r);
     const ValueSlope<V> env = cut_envelope(radial, pair, r, inverse_r, inside, y);
-    if constexpr (sizeof(V) == sizeof(Vec))
+    if constexpr (n_vecs<V> == 1)
         if (radial.kind == BasisKind::table) return table_values(radial, pair, y, env, reinterpret_cast<Real *>(scratch), R, dR);
     const int n = radial.kind == BasisKind::series ? radial.n_polynomials : radial.n_functions;
     const auto keep = [&](int k, V value, V slope) __attribute__((always_inline)) {
-        scatter(R + k, stride, value), scatter(dR + k, stride, slope);
+        store_blocks(R + k, stride, value), store_blocks(dR + k, stride, slope);
     };
     if (radial.chebyshev) chebyshev_recurrence(n, y, env, keep);
     else recurrence(radial, n, y, env, keep);
@@ -266,7 +259,7 @@ template <class V, class M>
 ACEPAIR_FN ValueSlope<V> pair_term(const RadialPlan &radial, int pair, V r, V inverse_r, M inside) {
     const ValueSlope<V> y = transform(radial.transform[pair], r);
     const ValueSlope<V> env = cut_envelope(radial, pair, r, inverse_r, inside, y);
-    if constexpr (sizeof(V) == sizeof(Vec))
+    if constexpr (n_vecs<V> == 1)
         if (radial.kind == BasisKind::table) return table_value(radial, pair, y, env);
     const Real *weights = radial.weights + int64_t(pair) * radial.n_polynomials;
     const ValueSlope<V> sum =

@@ -77,19 +77,19 @@ ACEPAIR_FN Vec broadcast(Real x) {
 #endif
 }
 
-/// The `halves` numbers at p, over and over.
-ACEPAIR_FN Vec repeat(const Real *p) {
+/// Lane e is p[e % halves]: one number of every centre of a team.
+ACEPAIR_FN Vec broadcast_team(const Real *p) {
     if constexpr (is_double) return broadcast(*p);
     else {
-        double bits;
-        __builtin_memcpy(&bits, p, sizeof bits);
+        double both_floats;
+        __builtin_memcpy(&both_floats, p, sizeof both_floats);
 #if defined(__AVX512F__)
-        return Vec(_mm512_set1_pd(bits));
+        return Vec(_mm512_set1_pd(both_floats));
 #elif defined(__AVX2__)
-        return Vec(_mm256_set1_pd(bits));
+        return Vec(_mm256_set1_pd(both_floats));
 #else
         Vec64 v{};
-        for (int k = 0; k < W64; ++k) v[k] = bits;
+        for (int k = 0; k < W64; ++k) v[k] = both_floats;
         return Vec(v);
 #endif
     }
@@ -131,7 +131,7 @@ ACEPAIR_FN Mask first_lanes(int n) {
 }
 
 /// Two vectors that go through the same operations side by side, so that one computes while the other waits for its last result.
-struct Two {
+struct TwoVecs {
     Vec a, b;
 };
 struct TwoMasks {
@@ -139,40 +139,53 @@ struct TwoMasks {
 };
 
 #define ACEPAIR_ON_TWO(op)                                                                  \
-    ACEPAIR_FN Two operator op(Two x, Two y) { return {x.a op y.a, x.b op y.b}; }           \
-    ACEPAIR_FN Two operator op(Two x, Real y) { return {x.a op y, x.b op y}; }              \
-    ACEPAIR_FN Two operator op(Real x, Two y) { return {x op y.a, x op y.b}; }
+    ACEPAIR_FN TwoVecs operator op(TwoVecs x, TwoVecs y) { return {x.a op y.a, x.b op y.b}; }           \
+    ACEPAIR_FN TwoVecs operator op(TwoVecs x, Real y) { return {x.a op y, x.b op y}; }              \
+    ACEPAIR_FN TwoVecs operator op(Real x, TwoVecs y) { return {x op y.a, x op y.b}; }
 ACEPAIR_ON_TWO(+)
 ACEPAIR_ON_TWO(-)
 ACEPAIR_ON_TWO(*)
 ACEPAIR_ON_TWO(/)
 #undef ACEPAIR_ON_TWO
-ACEPAIR_FN Two operator-(Two x) { return {-x.a, -x.b}; }
-ACEPAIR_FN TwoMasks operator<(Two x, Real y) { return {x.a < y, x.b < y}; }
-ACEPAIR_FN TwoMasks operator>(Two x, Real y) { return {x.a > y, x.b > y}; }
+ACEPAIR_FN TwoVecs operator-(TwoVecs x) { return {-x.a, -x.b}; }
+ACEPAIR_FN TwoMasks operator<(TwoVecs x, Real y) { return {x.a < y, x.b < y}; }
+ACEPAIR_FN TwoMasks operator>(TwoVecs x, Real y) { return {x.a > y, x.b > y}; }
 ACEPAIR_FN TwoMasks operator&(TwoMasks x, TwoMasks y) { return {x.a & y.a, x.b & y.b}; }
-ACEPAIR_FN Two select(TwoMasks m, Two x, Two y) { return {select(m.a, x.a, y.a), select(m.b, x.b, y.b)}; }
+ACEPAIR_FN TwoVecs select(TwoMasks m, TwoVecs x, TwoVecs y) { return {select(m.a, x.a, y.a), select(m.b, x.b, y.b)}; }
+
+template <class V> inline constexpr int n_vecs = sizeof(V) / sizeof(Vec);  ///< edge blocks that go together in a V
+
+template <int K> struct Count {
+    static constexpr int value = K;
+};
+
+/// use(k, Count<K>()) for k = begin, begin + K, ..., then for what is left in smaller pieces.
+template <int K, class Use>
+ACEPAIR_FN void in_chunks(int begin, int end, Use use) {
+    for (; begin + K <= end; begin += K) use(begin, Count<K>());
+    if constexpr (K > 1) in_chunks<K - 1>(begin, end, use);
+}
 
 /// A number in every lane of a vector, or of two.
 template <class V>
-ACEPAIR_FN V all(Real x) {
-    if constexpr (sizeof(V) == sizeof(Vec)) return broadcast(x);
+ACEPAIR_FN V broadcast(Real x) {
+    if constexpr (n_vecs<V> == 1) return broadcast(x);
     else return {broadcast(x), broadcast(x)};
 }
 
 /// Vectors as one V, which stand `stride` apart if V is two.
 template <class V>
-ACEPAIR_FN V gather(const Vec *p, int64_t stride) {
-    if constexpr (sizeof(V) == sizeof(Vec)) return *p;
+ACEPAIR_FN V load_blocks(const Vec *p, int64_t stride) {
+    if constexpr (n_vecs<V> == 1) return *p;
     else return {p[0], p[stride]};
 }
-ACEPAIR_FN void scatter(Vec *p, int64_t, Vec v) { *p = v; }
-ACEPAIR_FN void scatter(Vec *p, int64_t stride, Two v) { p[0] = v.a, p[stride] = v.b; }
+ACEPAIR_FN void store_blocks(Vec *p, int64_t, Vec v) { *p = v; }
+ACEPAIR_FN void store_blocks(Vec *p, int64_t stride, TwoVecs v) { p[0] = v.a, p[stride] = v.b; }
 
-ACEPAIR_FN Mask mask(Vec v) { return Mask(v); }
-ACEPAIR_FN TwoMasks mask(Two v) { return {Mask(v.a), Mask(v.b)}; }
-ACEPAIR_FN Vec both(Vec v) { return v; }
-ACEPAIR_FN Vec both(Two v) { return v.a + v.b; }
+ACEPAIR_FN Mask as_mask(Vec v) { return Mask(v); }
+ACEPAIR_FN TwoMasks as_mask(TwoVecs v) { return {Mask(v.a), Mask(v.b)}; }
+ACEPAIR_FN Vec add_up(Vec v) { return v; }
+ACEPAIR_FN Vec add_up(TwoVecs v) { return v.a + v.b; }
 
 // Interleaving of two vectors at the granularity of S lanes, the stages of every transposition below:
 // even takes the blocks 0, 2, ... of a and b in turn, odd the blocks 1, 3, ...
@@ -251,12 +264,12 @@ ACEPAIR_FN Vec sums_over_edges(const Vec *v) {
 }
 
 /// The sums over lanes k, k + n, k + 2n, ... for k < n, in the first n.
-ACEPAIR_FN Vec sums_in_steps(Vec v, int n) {
+ACEPAIR_FN Vec sums_by_remainder(Vec v, int n) {
     for (int stride = W / 2; stride >= n; stride /= 2)
         for (int k = 0; k < stride; ++k) v[k] += v[k + stride];
     return v;
 }
-ACEPAIR_FN Real sum(Vec v) { return sums_in_steps(v, 1)[0]; }
+ACEPAIR_FN Real sum(Vec v) { return sums_by_remainder(v, 1)[0]; }
 
 #if !defined(__AVX512F__) && !defined(__AVX2__)
 #define ACEPAIR_TWO_LANES
@@ -317,29 +330,29 @@ ACEPAIR_FN Vec narrow_lanes(const Vec64 *v, std::integer_sequence<int, K...>) {
 ACEPAIR_FN Vec narrow(const Vec64 *v) { return narrow_lanes(v, std::make_integer_sequence<int, W>()); }
 
 template <class Both, class Half, int... K>
-ACEPAIR_FN Both alternate_lanes(Half a, Half b, std::integer_sequence<int, K...>) {
+ACEPAIR_FN Both interleave_lanes(Half a, Half b, std::integer_sequence<int, K...>) {
     return __builtin_shufflevector(a, b, (K % 2 * W64 + K / 2)...);
 }
 
-/// W64 numbers at each p, in turn.
-ACEPAIR_FN Vec alternate(const Real *const *p) {
+/// Lane e is p[e % halves][e / halves]: W64 numbers of every centre of a team.
+ACEPAIR_FN Vec interleave_team(const Real *const *p) {
     if constexpr (is_double) return load(*p);
     else {
         typedef const UnalignedHalf *Pointer;
-        return alternate_lanes<Vec>(*reinterpret_cast<Pointer>(p[0]), *reinterpret_cast<Pointer>(p[1]), Lanes<Vec>());
+        return interleave_lanes<Vec>(*reinterpret_cast<Pointer>(p[0]), *reinterpret_cast<Pointer>(p[1]), Lanes<Vec>());
     }
 }
-ACEPAIR_FN Indices alternate(const int32_t *const *p) {
+ACEPAIR_FN Indices interleave_team(const int32_t *const *p) {
     if constexpr (is_double) return *reinterpret_cast<const UnalignedIndices *>(*p);
     else {
         typedef const UnalignedHalfIndices *Pointer;
-        return alternate_lanes<Indices>(*reinterpret_cast<Pointer>(p[0]), *reinterpret_cast<Pointer>(p[1]), Lanes<Vec>());
+        return interleave_lanes<Indices>(*reinterpret_cast<Pointer>(p[0]), *reinterpret_cast<Pointer>(p[1]), Lanes<Vec>());
     }
 }
 ACEPAIR_FN void store(int32_t *p, Indices v) { *reinterpret_cast<UnalignedIndices *>(p) = v; }
 
-/// `halves` integers, over and over.
-ACEPAIR_FN Indices repeat(const int32_t *n) {
+/// As above for integers.
+ACEPAIR_FN Indices broadcast_team(const int32_t *n) {
     Indices v{};
     for (int k = 0; k < W; ++k) v[k] = n[k % halves];
     return v;

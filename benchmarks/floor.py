@@ -3,7 +3,9 @@
 Vector operations per block of W edges: 40 (distance, transform, envelope) + 6 n_q (recurrence, value and slope)
 + 2 n_R n_q (radial weights, where they are dense) + 8 (lmax + 1)² (harmonics and gradients) + 3 n_A (A, and back) + 6;
 per block of W atoms: 2 n_A + 3 n_int + 2 n_leaf (products, and back). lmax, n_R, n_A are those the products read. At
-512 bits W is 8 in float64; one operation a cycle. Blocks are taken as full: neighbours/W of them an atom.
+512 bits W is 8 in float64; one operation a cycle. Blocks are taken as full: neighbours/W of them an atom. This is the
+plain algorithm's floor: kernels that need fewer operations (docs/kernels.md: weights after the sum, Chebyshev's
+polynomials) may come below it.
 """
 
 from __future__ import annotations

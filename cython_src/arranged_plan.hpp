@@ -155,10 +155,12 @@ private:
         return radial;
     }
 
-    /// P_q = Σ_k T[q][k] T_k; false if numbers so large that digits would cancel are among them, as Jacobi's polynomials of high order have.
+    /// P_q = Σ_k T[q][k] T_k; false where digits would cancel, since Σ_k |T[q][k]| is much more than P_q is in the middle of [−1, 1]: Jacobi's
+    /// polynomials of high order grow towards the ends.
     static bool expand_polynomials(const RadialPlan &radial, std::vector<long double> &T) {
-        constexpr long double most = 16;  // of Σ_k |T[q][k]|: more than Legendre's normalised ones have below degree 255
+        constexpr long double much = 32;  // Legendre's have 20 at degree 255
         const int n = radial.n_polynomials;
+        if (n > 256) return false;
         T.assign(size_t(n) * n, 0);
         for (int q = 0; q < n; ++q) {
             long double *row = &T[size_t(q) * n], size = 0;
@@ -172,8 +174,14 @@ private:
                     row[k] = radial.A[q] * (from_below + from_above) + radial.B[q] * previous[k] + radial.C[q] * before[k];
                 }
             }
-            for (int k = 0; k <= q; ++k) size += std::fabs(row[k]);
-            if (!(size <= most)) return false;
+            long double value = 0, slope = 0;  // of P_q at 0, the latter over q
+            for (int k = 0; k <= q; ++k) {
+                const int sign = k & 2 ? -1 : 1;
+                if (k & 1) slope += sign * k * row[k] / q;
+                else value += sign * row[k];
+                size += std::fabs(row[k]);
+            }
+            if (!(size <= much * std::hypot(value, slope))) return false;
         }
         return true;
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 #include <sys/stat.h>
@@ -271,13 +272,20 @@ void read_many_body(const Reader &file, int64_t n_species, Plan &plan) {
     const Array<int32_t> runs = file.integers("runs", {any, 2});
     plan.run_first = file.starts("run_first", n_pairs * n_degrees, runs.shape[0]).data;
     plan.runs = reinterpret_cast<const Run *>(runs.data);
+    std::map<int64_t, int64_t> last_of_run;  // by first A
     for (int64_t k = 0; k < n_pairs * n_degrees; ++k)
         for (int64_t r = plan.run_first[k]; r < plan.run_first[k + 1]; ++r) {
             const Run &run = plan.runs[r];
             const int64_t last = int64_t(run.first) + 2 * (k % n_degrees);
             if (run.function < 0 || run.function >= plan.radial.n_functions || run.first < 0 || last >= plan.n_A)
                 file.refuse("runs", "must hold indices of what is there");
+            if (last_of_run.emplace(run.first, last).first->second != last) file.refuse("runs", "must not overlap in part");
         }
+    int64_t last_before = -1;
+    for (const auto &[first, last] : last_of_run) {
+        if (first <= last_before) file.refuse("runs", "must not overlap in part");
+        last_before = last;
+    }
     const Array<double> coefficients = file.reals("coefficients", {n_species, any});
     int64_t size = 0;
     plan.dag = read_dag(file.under("dag/"), plan.n_A, coefficients.data, size);

@@ -86,6 +86,25 @@ def test_every_instruction_set_and_precision(build, isa, case):
         kernels.use_isa(before)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_the_scale_of_polynomials_decides_nothing(build, scale):
+    for polynomials, chebyshev in {"legendre": True, "jacobi": False}.items():
+        arrays = model_arrays([14], polynomials, n_max=14, lmax=1)
+        for prefix, weights in {"": "rnl_Wnlq", "pair_": "pair_Wnlq"}.items():
+            arrays[f"{prefix}polys_A"] = np.append(
+                scale * arrays[f"{prefix}polys_A"][:2], arrays[f"{prefix}polys_A"][2:]
+            )
+            arrays[f"{prefix}polys_B"] = np.append(
+                scale * arrays[f"{prefix}polys_B"][:2], arrays[f"{prefix}polys_B"][2:]
+            )
+            arrays[weights] = arrays[weights] / scale  # the first two polynomials begin the recurrence of all
+        model, atoms = build(arrays), structures.disordered([14])
+        assert arrangement(model)["chebyshev"] is chebyshev
+        exact = naive.evaluate(naive.NaiveModel.from_arrays(arrays, np.longdouble), atoms).forces.astype(float)
+        found = everything(model, atoms)["forces"]
+        assert_allclose(found, exact, rtol=0, atol=1e-12 * naive.force_scale(exact))
+
+
 def test_functions_that_vanish_for_some_pairs(build):
     """Sums that a centre of one species has and another has not are zero there, not what the last block left."""
     arrays = model_arrays([14, 8], "legendre", n_max=12, lmax=2, seed=1)

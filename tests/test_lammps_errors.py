@@ -196,6 +196,7 @@ DAMAGED = {
     "negative parent": (forge(setter("plan/0/dag/parent", 0, -1)), "plan/0/dag/parent must hold indices"),
     "loop": (forge(setter("plan/0/dag/factor", 0, 60)), "plan/0/dag/factor must hold indices"),
     "run": (forge(setter("plan/0/runs", (-1, 1), 42)), "plan/0/runs must hold indices"),
+    "runs that overlap": (forge(setter("plan/0/runs", (1, 1), 14)), "plan/0/runs must not overlap in part"),
     "starts": (forge(setter("plan/0/run_first", 1, 10**6)), "plan/0/run_first must ascend"),
     "degree": (forge(setter("plan/0/lmax", (), 101)), "plan/0/lmax is out of its range"),
     "kind": (forge(setter("plan/0/radial/transform", (0, 0), 7)), "names a transform that is not known"),

@@ -200,6 +200,17 @@ def test_indices_out_of_range(tmp_path):
                     must_not_crash(path)
 
 
+def test_runs_that_share_some_A(small_file, tmp_path):
+    path = tmp_path / "odd.acepair"
+
+    def shift(tensors):
+        tensors["plan/0/runs"][-1, 1] -= 1
+
+    changed_tensors(small_file.read_bytes(), path, shift)
+    with pytest.raises(ValueError, match=r"tensor plan/0/runs must not overlap in part"):
+        acepair.load_model(path)
+
+
 def test_graphs_of_other_products(small_file, tmp_path):
     path = tmp_path / "swapped.acepair"
 

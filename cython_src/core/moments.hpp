@@ -12,11 +12,11 @@ ACEPAIR_FN void mix_runs(const Run *run, const Real *weights, int n_q, const Vec
     for (int k = 0; k < K; ++k) w[k] = weights + int64_t(run[k].function) * n_q;
     for (int m = 0; m < n_m; ++m) {
         Vec sum[K];
-        for (int k = 0; k < K; ++k) sum[k] = A[run[k].first + m];
+        for (int k = 0; k < K; ++k) sum[k] = broadcast(0);
         for (int q = 0; q < n_q; ++q)
 #pragma GCC unroll 8
             for (int k = 0; k < K; ++k) sum[k] += w[k][q] * M[q * n_m + m];
-        for (int k = 0; k < K; ++k) A[run[k].first + m] = sum[k];
+        for (int k = 0; k < K; ++k) A[run[k].first + m] += sum[k];
     }
 }
 

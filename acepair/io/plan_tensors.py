@@ -212,7 +212,7 @@ def _with_many_body(file: _Reader, plan: Plan) -> Plan:
     run_first = file.starts("run_first", len(degrees), len(runs))
     l = np.repeat(degrees, np.diff(run_first))
     file.indices("runs", np.column_stack([np.full(len(l), radial.n_functions), dag.n_A - 2 * l]), None, 2)
-    used = np.array(sorted(set(zip(runs[:, 1].tolist(), (runs[:, 1] + 2 * l).tolist(), strict=True))))
+    used = np.array(sorted(set(zip(runs[:, 1].tolist(), (runs[:, 1] + 2 * l).tolist(), strict=True)))).reshape(-1, 2)
     if np.any(used[1:, 0] <= used[:-1, 1]):
         raise ValueError(f"tensor {file.prefix}runs must not overlap in part")
     return replace(

@@ -36,7 +36,7 @@ public:
 private:
     std::vector<int32_t> group_first;
     std::vector<RunGroup> groups;
-    std::vector<int32_t> sum_node, sum_of_node, nodes_without_sum;  ///< sum_of_node: −1 if it has none
+    std::vector<int32_t> sum_node, sum_of_node, nodes_without_sum;  ///< sum_of_node: −1 if it has none; while arranging
     std::vector<RadialPlan> pair_terms;
     std::deque<std::vector<double>> weights;
 
@@ -98,6 +98,7 @@ private:
         plan.n_sums = int32_t(sum_node.size()), plan.sum_node = sum_node.data();
         for (int a = 0; a < plan.n_A; ++a)
             if (sum_of_node[a] < 0) nodes_without_sum.push_back(a);
+        sum_of_node = {};  // only needed until here
         plan.n_without_sum = int32_t(nodes_without_sum.size()), plan.nodes_without_sum = nodes_without_sum.data();
     }
 

@@ -29,7 +29,7 @@ ACEPAIR_FN void pool_runs(const Vec *R, int64_t R_step, const Vec *Y, int64_t n_
         store(sums, load(sums) + sums_over_edges(total + s));  // lanes beyond n add zeros to the sums behind
 }
 
-/// As above for any l, one run.
+/// As pool_runs for one run of any l.
 ACEPAIR_FN void pool_run(int l, const Vec *R, const Vec *Y, int64_t n_blocks, int64_t block_size, Real *sums) {
     for (int first = 0; first <= 2 * l; first += W64) {
         const int n = 2 * l + 1 - first < W64 ? 2 * l + 1 - first : W64;
@@ -161,7 +161,7 @@ ACEPAIR_STAGE void pool(const Plan &plan, int z_i, int t, Workspace &work) {
     }
 }
 
-/// From ∂E/∂sums to ∂E/∂Y and the slopes of every edge of team t. TwoVecs blocks at a time share the broadcasts of ∂E/∂sums.
+/// From ∂E/∂sums to ∂E/∂Y and the slopes of every edge of team t. Two blocks at a time share the broadcasts of ∂E/∂sums.
 ACEPAIR_STAGE void pool_adjoint(const Plan &plan, int z_i, int t, Workspace &work) {
     const int64_t n_Y = (plan.lmax + 1) * (plan.lmax + 1);
     const int32_t *species = work.block_species + t * work.max_blocks;

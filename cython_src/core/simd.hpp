@@ -138,9 +138,9 @@ struct TwoMasks {
     Mask a, b;
 };
 
-#define ACEPAIR_ON_TWO(op)                                                                  \
-    ACEPAIR_FN TwoVecs operator op(TwoVecs x, TwoVecs y) { return {x.a op y.a, x.b op y.b}; }           \
-    ACEPAIR_FN TwoVecs operator op(TwoVecs x, Real y) { return {x.a op y, x.b op y}; }              \
+#define ACEPAIR_ON_TWO(op)                                                                    \
+    ACEPAIR_FN TwoVecs operator op(TwoVecs x, TwoVecs y) { return {x.a op y.a, x.b op y.b}; } \
+    ACEPAIR_FN TwoVecs operator op(TwoVecs x, Real y) { return {x.a op y, x.b op y}; }        \
     ACEPAIR_FN TwoVecs operator op(Real x, TwoVecs y) { return {x op y.a, x op y.b}; }
 ACEPAIR_ON_TWO(+)
 ACEPAIR_ON_TWO(-)
@@ -235,10 +235,10 @@ ACEPAIR_FN void transpose(const Real *in, int64_t in_stride, Real *out, int64_t 
     for (int k = 0; k < W; ++k) store(out + k * out_stride, v[k]);
 }
 
-// The blocks of S lanes with even or odd number, of a and then of b.
-template <int S, int odd, class V, int... K>
-ACEPAIR_FN V every_other_block(V a, V b, std::integer_sequence<int, K...>) {
-    return __builtin_shufflevector(a, b, (K / S * 2 * S + odd * S + K % S)...);
+// Every other pair of lanes, from the first or the second on, of a and then of b.
+template <int second, class V, int... K>
+ACEPAIR_FN V every_other_pair(V a, V b, std::integer_sequence<int, K...>) {
+    return __builtin_shufflevector(a, b, (K / 2 * 4 + second * 2 + K % 2)...);
 }
 
 template <int S, int N>
@@ -249,7 +249,7 @@ ACEPAIR_FN Vec sum_stages(Vec *v) {
         for (int k = 0; k < N / 2; ++k) {
             const Vec64 a = Vec64(v[2 * k]), b = Vec64(v[2 * k + 1]);  // moved by 64 bits, added as numbers
             if constexpr (S == 1) v[k] = Vec(even<1>(a, b)) + Vec(odd<1>(a, b));
-            else v[k] = Vec(every_other_block<2, 0>(a, b, Lanes<Vec64>())) + Vec(every_other_block<2, 1>(a, b, Lanes<Vec64>()));
+            else v[k] = Vec(every_other_pair<0>(a, b, Lanes<Vec64>())) + Vec(every_other_pair<1>(a, b, Lanes<Vec64>()));
         }
         return sum_stages<2 * S, N / 2>(v);
     }

@@ -69,7 +69,7 @@ protected:
     }
 };
 
-/// use(b, V()) for blocks b of edges: V = TwoVecs stands for b and b + 1 where add_up are of one species and `in_twos` allows it.
+/// use(b, V()) for blocks b of edges: V = TwoVecs stands for b and b + 1 where both are of one species and `in_twos` allows it.
 template <class Use>
 ACEPAIR_FN void for_blocks(const int32_t *species, int n_blocks, bool in_twos, Use use) {
     for (int b = 0; b < n_blocks;) {

@@ -5,7 +5,7 @@
 
 namespace acepair::ACEPAIR_ISA {
 
-enum Stage { edges, placing, pairs, radial, angular, sum_A, products, back, forces, n_stages };
+enum Stage { edges, placing, pairs, radial, angular, sums, products, back, forces, n_stages };
 
 /// Ticks of every stage; what reading the clock costs is taken off.
 struct StageClock {
@@ -39,14 +39,13 @@ void timed_block(const Plan &plan, const System &system, const CentreBlock &cent
         embed_angular<LMAX>(plan, t, work);
         clock.end(angular);
         n_out += work.n_blocks[t];
-        pool(plan, z_i, t, work);
-        clock.end(sum_A);
+        sum_A(plan, z_i, t, work);
+        clock.end(sums);
     }
     clock.start();
     Vec energy = sums_over_edges(pair_energy);
     multiply(plan, z_i, work, energy);
     store_wide(out.site_energy, energy, plan.E0[z_i]);
-    multiply_adjoint(plan, z_i, work);
     clock.end(products);
     Vec virial[9];
     for (Vec &v : virial) v = broadcast(0);

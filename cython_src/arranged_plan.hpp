@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <numeric>
 #include <vector>
 
 #include "core/plan.hpp"
+#include "plan_arrays.hpp"
 
 namespace acepair {
 
@@ -38,7 +38,7 @@ private:
     std::vector<RunGroup> groups;
     std::vector<int32_t> sum_node, sum_of_node, nodes_without_sum;  ///< sum_of_node: −1 if it has none; while arranging
     std::vector<RadialPlan> pair_terms;
-    std::deque<std::vector<double>> weights;
+    PlanArrays<double> arrays;
 
     int64_t n_pairs() const { return int64_t(plan.n_species) * plan.n_species; }
 
@@ -82,18 +82,9 @@ private:
     }
 
     void arrange(int n_degrees) {
-        const int n_q = plan.radial.n_polynomials, n_z = plan.n_species, first_moment = plan.n_A + plan.dag.n_internal;
-        if (n_degrees) plan.moments = {n_degrees, n_z * n_q * n_degrees * n_degrees, plan.radial.n_functions, plan.radial.weights};
-        const std::vector<int32_t> place = keep_functions(functions_on_edges(n_degrees));
-        group_first = {0};
-        sum_of_node.assign(first_moment + plan.moments.n, -1);
-        for_degrees([&](int64_t pair, int l, const Run *run, const Run *end) {
-            if (l < n_degrees && run != end)
-                groups.push_back({0, 1, first_sum(first_moment + moment_offset(n_z, n_q, l, int(pair % n_z)), n_q * (2 * l + 1)), n_q});
-            for (const size_t first_group = groups.size(); run != end && l >= n_degrees; ++run)
-                append(first_group, place[run->function], first_sum(run->first, 2 * l + 1), 2 * l + 1);
-            group_first.push_back(int32_t(groups.size()));
-        });
+        const int n_q = plan.radial.n_polynomials;
+        if (n_degrees) plan.moments = {n_degrees, plan.n_species * n_q * n_degrees * n_degrees, plan.radial.n_functions, plan.radial.weights};
+        make_groups(n_degrees, place_functions(n_degrees));
         plan.group_first = group_first.data(), plan.groups = groups.data();
         plan.n_sums = int32_t(sum_node.size()), plan.sum_node = sum_node.data();
         for (int a = 0; a < plan.n_A; ++a)
@@ -102,40 +93,69 @@ private:
         plan.n_without_sum = int32_t(nodes_without_sum.size()), plan.nodes_without_sum = nodes_without_sum.data();
     }
 
+    void make_groups(int n_degrees, const std::vector<int32_t> &place) {
+        const int n_q = plan.radial.n_polynomials, n_z = plan.n_species, first_moment = plan.n_A + plan.dag.n_internal;
+        group_first = {0};
+        sum_of_node.assign(first_moment + plan.moments.n, -1);
+        for_degrees([&](int64_t pair, int l, const Run *run, const Run *end) {
+            if (l < n_degrees && run != end)
+                groups.push_back({0, first_sum(first_moment + moment_offset(n_z, n_q, l, int(pair % n_z)), n_q * (2 * l + 1)), n_q});
+            for (const size_t first_group = groups.size(); run != end && l >= n_degrees; ++run)
+                append(first_group, {place[run->function], first_sum(run->first, 2 * l + 1), 1}, 2 * l + 1);
+            group_first.push_back(int32_t(groups.size()));
+        });
+    }
+
     /// The first of the n sums which are the nodes from `node` on; they are new if nothing asked for them before.
     int32_t first_sum(int32_t node, int n) {
         for (int k = 0; k < n && sum_of_node[node + k] < 0; ++k) sum_of_node[node + k] = int32_t(sum_node.size()), sum_node.push_back(node + k);
         return sum_of_node[node];
     }
 
-    /// Add a run to the last group if it is the next in step, else begin a group; those before first_group belong to others.
-    void append(size_t first_group, int32_t place, int32_t sum, int n_m) {
+    /// Put functions in the order in which edges need them, and drop those which none does; returns where each is among what edges have.
+    std::vector<int32_t> place_functions(int n_degrees) {
+        RadialPlan &radial = plan.radial;
+        std::vector<int32_t> place(radial.n_functions), order;
+        std::iota(place.begin(), place.end(), 0);
+        if (radial.kind == BasisKind::recurrence) return place;
+        const int first_place = radial.kind == BasisKind::series ? radial.n_polynomials : 0;  // a series' polynomials come first
+        place.assign(radial.n_functions, -1);
+        for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
+            for (; l >= n_degrees && run != end; ++run) {
+                if (place[run->function] >= 0) continue;
+                place[run->function] = first_place + int32_t(order.size());
+                order.push_back(run->function);
+            }
+        });
+        if (radial.kind == BasisKind::series) radial.weights = chosen(radial.weights, n_pairs(), radial.n_functions, order, int(order.size()), radial.n_polynomials);
+        else {
+            const int n_columns = int(order.size() + 7) / 8 * 8;
+            radial.table = chosen(radial.table, n_pairs() * radial.n_intervals * (radial.degree + 1), radial.n_columns, order, n_columns, 1);
+            radial.n_columns = n_columns;
+        }
+        radial.n_functions = int32_t(order.size());
+        return place;
+    }
+
+    /// Of an (n_rows, n_columns, n) array the columns that `order` says, filled up with zeros: (n_rows, n_chosen, n).
+    const double *chosen(const double *from, int64_t n_rows, int64_t n_columns, const std::vector<int32_t> &order, int64_t n_chosen, int64_t n) {
+        double *const to = arrays.zeros(n_rows * n_chosen * n);
+        for (int64_t row = 0; row < n_rows; ++row)
+            for (size_t k = 0; k < order.size(); ++k)
+                std::copy_n(from + (row * n_columns + order[k]) * n, n, to + (row * n_chosen + int64_t(k)) * n);
+        return to;
+    }
+
+    /// Add a run to the last group if it is the next one, else begin a group; those before first_group belong to others.
+    void append(size_t first_group, RunGroup run, int n_m) {
         if (groups.size() > first_group) {
             RunGroup &last = groups.back();
-            if (last.count == 1) last.place_step = place - last.place;
-            if (place == last.place + last.count * last.place_step && sum == last.first_sum + last.count * n_m) {
+            if (run.place == last.place + last.count && run.first_sum == last.first_sum + last.count * n_m) {
                 ++last.count;
                 return;
             }
         }
-        groups.push_back({place, 1, sum, 1});
-    }
-
-    /// Drop functions of a series that no edge needs; returns where each function is among what edges have: a series' polynomials come first.
-    std::vector<int32_t> keep_functions(const std::vector<bool> &needed) {
-        RadialPlan &radial = plan.radial;
-        const int n_q = radial.n_polynomials, n_functions = radial.n_functions;
-        std::vector<int32_t> place(n_functions);
-        std::iota(place.begin(), place.end(), 0);
-        if (radial.kind != BasisKind::series) return place;
-        radial.n_functions = 0;
-        for (int k = 0; k < n_functions; ++k)
-            if (needed[k]) place[k] = n_q + radial.n_functions++;
-        std::vector<double> &kept = weights.emplace_back();
-        for (int64_t row = 0; row < n_pairs() * n_functions; ++row)
-            if (needed[row % n_functions]) kept.insert(kept.end(), radial.weights + row * n_q, radial.weights + (row + 1) * n_q);
-        radial.weights = kept.data();
-        return place;
+        groups.push_back(run);
     }
 
     /// A series in Chebyshev's polynomials, whose recurrence is the shortest there is; any other radial plan as it is.
@@ -145,14 +165,14 @@ private:
         std::vector<long double> T;
         if (radial.kind != BasisKind::series || !expand_polynomials(radial, T)) return radial;
         const int64_t n_rows = n_pairs() * radial.n_functions;
-        std::vector<double> &of_T = weights.emplace_back(n_rows * n_q);
+        double *const of_T = arrays.zeros(n_rows * n_q);
         for (int64_t row = 0; row < n_rows; ++row)
             for (int k = 0; k < n_q; ++k) {
                 long double sum = 0;
                 for (int q = k; q < n_q; ++q) sum += radial.weights[row * n_q + q] * T[q * n_q + k];
                 of_T[row * n_q + k] = double(sum);
             }
-        radial.chebyshev = true, radial.weights = of_T.data();
+        radial.chebyshev = true, radial.weights = of_T;
         return radial;
     }
 

@@ -1,12 +1,13 @@
 // A plan rounded to single precision, with the arrays it points to.
 #pragma once
 
-#include <deque>
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "core/plan.hpp"
+#include "plan_arrays.hpp"
 
 namespace acepair {
 
@@ -39,13 +40,14 @@ public:
 private:
     static constexpr int widest = 16;  ///< numbers in the widest vector, beyond plan.py's TABLE_COLUMNS: what tables are padded to
 
-    std::deque<std::vector<float>> arrays;
+    PlanArrays<float> arrays;
     std::vector<RadialPlanOf<float>> pair_terms;
 
     const float *rounded(const double *values, int64_t n) {
         if (!values) return nullptr;
-        arrays.emplace_back(values, values + n);
-        return arrays.back().data();
+        float *const to = arrays.zeros(n);
+        std::copy_n(values, n, to);
+        return to;
     }
 
     RadialPlanOf<float> rounded(const RadialPlan &r, int64_t n_pairs) {
@@ -61,10 +63,10 @@ private:
         to.n_intervals = r.n_intervals, to.degree = r.degree, to.n_columns = (r.n_columns + widest - 1) / widest * widest;
         if (!r.table) return to;
         const int64_t n_rows = n_pairs * r.n_intervals * (r.degree + 1);
-        arrays.emplace_back(n_rows * to.n_columns);
+        float *const table = arrays.zeros(n_rows * to.n_columns);
         for (int64_t row = 0; row < n_rows; ++row)
-            for (int c = 0; c < r.n_columns; ++c) arrays.back()[row * to.n_columns + c] = float(r.table[row * r.n_columns + c]);
-        to.table = arrays.back().data();
+            for (int c = 0; c < r.n_columns; ++c) table[row * to.n_columns + c] = float(r.table[row * r.n_columns + c]);
+        to.table = table;
         return to;
     }
 };

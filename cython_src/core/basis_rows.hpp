@@ -62,7 +62,7 @@ ACEPAIR_FN void gradients_of_A(const Plan &plan, int pair, const Vec *block, Row
     for (int l = 0; l <= plan.lmax; ++l)
         for (const RunGroup *group = plan.groups + first[l]; group != plan.groups + first[l + 1]; ++group)
             for (int k = 0; k < group->count; ++k) {
-                const Vec R = block[at.R + group->place + k * group->place_step], dR = block[at.dR + group->place + k * group->place_step];
+                const Vec R = block[at.R + group->place + k], dR = block[at.dR + group->place + k];
                 const int32_t *a = plan.sum_node + group->first_sum + k * (2 * l + 1);
                 for (int m = 0; m <= 2 * l; ++m) {
                     Vec slope = dR * block[at.Y + l * l + m];
@@ -159,8 +159,10 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
         transpose(reinterpret_cast<double *>(work.jacobian + p), W, work.jacobian_atoms + p, work.n_jacobian);
     for (int k = 0; k < centres.count; ++k) {
         const double *jacobian = work.jacobian_atoms + k * work.n_jacobian;
+        const Stretch *stretch = work.stretches_of(k);
         for (int64_t block = 0; block < work.n_blocks[k]; ++block) {
-            const int pair = z_i * plan.n_species + work.block_species[k * work.max_blocks + block];
+            if (block == stretch->first + stretch->count) ++stretch;
+            const int pair = z_i * plan.n_species + stretch->species;
             gradients_of_A(plan, pair, work.block(k, block), work);
             const int64_t at = k * work.max_blocks + block;
             const GradientRows to = find_rows(system, rows, out, centres.centre[k], column, work.block(k, block) + work.layout.D,

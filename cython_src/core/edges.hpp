@@ -14,26 +14,29 @@ struct Edges {
 };
 
 /// Fill `edges` with the neighbours of atom i closer than the cutoffs; returns an atom that coincides with i, or −1.
-ACEPAIR_STAGE int32_t find_edges(const Plan &plan, const System &system, int32_t i, int z_i, const Edges &edges) {
-    const double *centre = system.xyzs + 4 * int64_t(i);
-    const int64_t begin = system.first[i], end = system.first[i + 1];
+ACEPAIR_STAGE int32_t find_edges(const Plan &plan, const System &system, int32_t i, int z_i, Edges edges) {
+    const double *const xyzs = system.xyzs, *const centre = xyzs + 4 * int64_t(i);
+    const int32_t *j = system.neighbor + system.first[i], *const end = system.neighbor + system.first[i + 1];
     const Real *rcut = plan.rcut + z_i * plan.n_species;
-    for (int z_j = 0; z_j < plan.n_species; ++z_j) edges.count[z_j] = 0;
+    const int n_species = plan.n_species;
+    for (int z_j = 0; z_j < n_species; ++z_j) edges.count[z_j] = 0;
 
-    int32_t coincident = -1;
-    for (int64_t e = begin; e < end; e += W) {
-        const int lanes = end - e < W ? int(end - e) : W;
-        int32_t j[W];
-        for (int k = 0; k < W; ++k) j[k] = system.neighbor[k < lanes ? e + k : e];
+    int32_t coincident = -1, last[W];
+    for (int64_t left = end - j; left > 0; left -= W, j += W) {
+        if (left < W) {  // the list may end here
+            for (int k = 0; k < W; ++k) last[k] = j[k < left ? k : 0];
+            j = last;
+        }
         Vec x, y, z, s;
-        gather_differences(system.xyzs, j, centre, x, y, z, s);
+        gather_differences(xyzs, j, centre, x, y, z, s);
         const Vec d2 = x * x + y * y + z * z;
-        const Mask valid = first_lanes(lanes) & (s >= 0.0);
+        const Mask valid = first_lanes(left < W ? int(left) : W) & (s >= 0.0);
         const Mask too_close = valid & (d2 < Real(min_distance * min_distance));
         if (bits(too_close))
             for (int k = 0; k < W; ++k) coincident = too_close[k] ? j[k] : coincident;
-        for (int z_j = 0; z_j < plan.n_species; ++z_j) {
-            const Mask inside = valid & (s == broadcast(Real(z_j))) & (d2 < rcut[z_j] * rcut[z_j]);
+        Vec species = broadcast(0);
+        for (int z_j = 0; z_j < n_species; ++z_j, species += 1) {
+            const Mask inside = valid & (s == species) & (d2 < rcut[z_j] * rcut[z_j]);
             if (!bits(inside)) continue;
             const int64_t at = z_j * edges.capacity + edges.count[z_j];
             store_selected(edges.x + at, inside, x);

@@ -32,7 +32,8 @@ ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int
     for (int c = 0; c < team; ++c) centre[c] = centres.centre[t * team + c < centres.count ? t * team + c : t * team];
     Indices edge_of_lane{};
     for (int lane = 0; lane < W; ++lane) edge_of_lane[lane] = lane / team;
-    int64_t b = 0;
+    Stretch *stretch = work.stretches_of(t);
+    int b = 0;
     for (int z_j = 0; z_j < plan.n_species; ++z_j) {
         const Vec at_cutoff = broadcast(plan.rcut[centres.species * plan.n_species + z_j]);
         const Real *x_from[team], *y_from[team], *z_from[team];
@@ -44,6 +45,8 @@ ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int
             x_from[c] = edges.x + first, y_from[c] = edges.y + first, z_from[c] = edges.z + first, j_from[c] = edges.j + first;
             counts[c] = edges.count[z_j], most = counts[c] > most ? counts[c] : most;
         }
+        if (!most) continue;
+        *stretch++ = {z_j, b, (most + W64 - 1) / W64};
         const Indices count = broadcast_team(counts);
         for (int e = 0; e < most; e += W64, ++b) {
             const Indices has_edge = edge_of_lane + e < count;
@@ -56,27 +59,29 @@ ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int
             Vec *block = work.block(t, b);
             block[at.D] = x, block[at.D + 1] = y, block[at.D + 2] = z, block[at.r] = r, block[at.inverse_r] = 1 / r;
             block[at.inside] = Vec(inside), block[at.slope] = broadcast(0);
-            work.block_species[t * work.max_blocks + b] = z_j;
             out.edge_count[first_out + b] = team * (most - e < W64 ? most - e : W64);
             for (int c = 0; c < team; ++c) x_from[c] += W64, y_from[c] += W64, z_from[c] += W64, j_from[c] += W64;
         }
     }
-    work.n_blocks[t] = out.n_edge_blocks[t] = int32_t(b);
+    work.n_blocks[t] = out.n_edge_blocks[t] = b;
+    work.n_stretches[t] = int32_t(stretch - work.stretches_of(t));
 }
 
 /// Pair terms of every edge of team t: slopes into the blocks; energy += their sum, still over edges.
 ACEPAIR_STAGE void embed_pairs(const Plan &plan, int z_i, int t, Workspace &work, Vec &energy) {
     const EdgeBlockLayout &at = work.layout;
-    const int32_t *species = work.block_species + t * work.max_blocks;
     for (int p = 0; p < plan.n_pair_terms; ++p) {
         const RadialPlan &term = plan.pair_terms[p];
-        for_blocks(species, work.n_blocks[t], term.kind != BasisKind::table, [&](int b, auto one_or_two) __attribute__((always_inline)) {
-            using V = decltype(one_or_two);
-            Vec *block = work.block(t, b);
-            const auto of = [&](int64_t quantity) { return load_blocks<V>(block + quantity, at.size); };
-            const ValueSlope<V> found = pair_term(term, z_i * plan.n_species + species[b], of(at.r), of(at.inverse_r), as_mask(of(at.inside)));
-            energy += add_up(found.value);
-            store_blocks(block + at.slope, at.size, of(at.slope) + found.slope);
+        for_stretches(work, t, [&](Stretch stretch) __attribute__((always_inline)) {
+            const int pair = z_i * plan.n_species + stretch.species;
+            for_blocks(stretch, term.kind != BasisKind::table, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+                using V = decltype(one_or_two);
+                Vec *block = work.block(t, b);
+                const auto of = [&](int64_t quantity) { return load_blocks<V>(block + quantity, at.size); };
+                const ValueSlope<V> found = pair_term(term, pair, of(at.r), of(at.inverse_r), as_mask(of(at.inside)));
+                energy += add_up(found.value);
+                store_blocks(block + at.slope, at.size, of(at.slope) + found.slope);
+            });
         });
     }
 }
@@ -86,21 +91,17 @@ ACEPAIR_STAGE void embed_pairs(const Plan &plan, int z_i, int t, Workspace &work
 ACEPAIR_STAGE void embed_radial(const Plan &plan, int z_i, int t, Workspace &work) {
     const EdgeBlockLayout &at = work.layout;
     const RadialPlan &radial = plan.radial;
-    const int32_t *species = work.block_species + t * work.max_blocks;
     // a general recurrence of two blocks needs more than 16 registers, Chebyshev's does not
     const bool in_twos = radial.chebyshev || (many_registers && radial.kind != BasisKind::table);
-    for_blocks(species, work.n_blocks[t], in_twos, [&](int b, auto one_or_two) __attribute__((always_inline)) {
-        using V = decltype(one_or_two);
-        Vec *block = work.block(t, b);
-        const auto of = [&](int64_t quantity) { return load_blocks<V>(block + quantity, at.size); };
-        radial_functions(radial, z_i * plan.n_species + species[b], of(at.r), of(at.inverse_r), as_mask(of(at.inside)), work.scratch, block + at.R,
-                         block + at.dR, at.size);
-    });
-    if (radial.kind != BasisKind::series) return;
-    for_blocks(species, work.n_blocks[t], many_registers, [&](int b, auto one_or_two) __attribute__((always_inline)) {
-        Vec *P = work.block(t, b) + at.R, *dP = work.block(t, b) + at.dR;
-        const int n_q = radial.n_polynomials;
-        contract_series<decltype(one_or_two)>(radial, z_i * plan.n_species + species[b], P, dP, P + n_q, dP + n_q, at.size);
+    for_stretches(work, t, [&](Stretch stretch) __attribute__((always_inline)) {
+        const int pair = z_i * plan.n_species + stretch.species;
+        for_blocks(stretch, in_twos, [&](int b, auto one_or_two) __attribute__((always_inline)) {
+            using V = decltype(one_or_two);
+            Vec *block = work.block(t, b);
+            const auto of = [&](int64_t quantity) { return load_blocks<V>(block + quantity, at.size); };
+            radial_functions(radial, pair, of(at.r), of(at.inverse_r), as_mask(of(at.inside)), work.scratch, block + at.R, block + at.dR, at.size);
+        });
+        if (radial.kind == BasisKind::series) contract_series(radial, pair, work.block(t, stretch.first) + at.R, at.dR - at.R, at.size, stretch.count);
     });
 }
 
@@ -148,15 +149,11 @@ ACEPAIR_FN void nodes_to_sums(const Plan &plan, const Workspace &work) {
     }
 }
 
-/// energy += what the products of A say, a lane an atom; leaves ∂E/∂A in node_adj.
+/// energy += what the products of A say, a lane an atom; leaves ∂E/∂sums in place of the sums.
 ACEPAIR_FN void multiply(const Plan &plan, int z_i, Workspace &work, Vec &energy) {
     sums_to_nodes(plan, work);
     if (plan.moments.n) mix_moments(plan, z_i, work.node);
     products_forward_adjoint(plan.dag, plan.n_A, z_i, work.node, work.node_adj, energy);
-}
-
-/// ∂E/∂sums of every centre, in place of the sums.
-ACEPAIR_FN void multiply_adjoint(const Plan &plan, int z_i, Workspace &work) {
     if (plan.moments.n) mix_moments_adjoint(plan, z_i, work.node_adj);
     nodes_to_sums(plan, work);
 }
@@ -226,7 +223,6 @@ void evaluate_block(const Plan &plan, const System &system, const CentreBlock &c
     store_wide(out.site_energy, energy, plan.E0[z_i]);
     if (!want_gradients) return;
 
-    if (plan.lmax >= 0) multiply_adjoint(plan, z_i, work);
     Vec virial[9];
     for (Vec &v : virial) v = broadcast(0);
     for (int t = 0; t < n_teams; ++t) {

@@ -45,9 +45,9 @@ struct Run {
     int32_t function, first;
 };
 
-/// `count` runs of one l that one loop pools: R at `place`, `place` + `place_step`, ... of an edge block, sums one behind the other.
+/// `count` runs of one l that one loop pools: R from `place` of an edge block on and sums from first_sum on, both one behind the other.
 struct RunGroup {
-    int32_t place, place_step, first_sum, count;
+    int32_t place, first_sum, count;
 };
 
 /// Where it costs less, radial weights act after the sum over neighbours: A_nlm = Σ_q W_nq M_qlm with the moments

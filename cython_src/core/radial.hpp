@@ -71,41 +71,40 @@ ACEPAIR_FN ValueSlope<V> envelope(const EnvelopeParameters &e, V r, V inverse_r,
 }
 
 /// env · P_k(y) for k < n, and slopes along r, handed one by one to use(k, value, slope). The recurrence is linear: the
-/// envelope rides along from P_0 on.
+/// envelope rides along from P_0 on. Two at a time: what is overwritten is what was needed last.
 template <class V, class Use>
 ACEPAIR_FN void recurrence(const RadialPlan &radial, int n, ValueSlope<V> y, ValueSlope<V> env, Use use) {
-    V value = radial.A[0] * env.value, slope = radial.A[0] * env.slope;
-    use(0, value, slope);
+    ValueSlope<V> even{radial.A[0] * env.value, radial.A[0] * env.slope};
+    use(0, even);
     if (n < 2) return;
-    V previous = value, previous_slope = slope;
-    V factor = radial.A[1] * y.value + radial.B[1];
-    slope = factor * env.slope + radial.A[1] * y.slope * env.value;
-    value = factor * env.value;
-    use(1, value, slope);
-    for (int k = 2; k < n; ++k) {
-        factor = radial.A[k] * y.value + radial.B[k];
+    const V first = radial.A[1] * y.value + radial.B[1];  // P_1 does not carry P_0's factor
+    ValueSlope<V> odd{first * env.value, first * env.slope + radial.A[1] * y.slope * env.value};
+    use(1, odd);
+    const auto next = [&](int k, ValueSlope<V> last, ValueSlope<V> before) __attribute__((always_inline)) {
+        const V factor = radial.A[k] * y.value + radial.B[k];
         // what comes last in each sum decides how long the chain of dependent operations is: one multiply-add a step
-        const V next = factor * value + radial.C[k] * previous;
-        const V next_slope = factor * slope + (radial.C[k] * previous_slope + (radial.A[k] * y.slope) * value);
-        previous = value, previous_slope = slope;
-        value = next, slope = next_slope;
-        use(k, value, slope);
+        return ValueSlope<V>{factor * last.value + radial.C[k] * before.value,
+                             factor * last.slope + (radial.C[k] * before.slope + (radial.A[k] * y.slope) * last.value)};
+    };
+    for (int k = 2; k < n; k += 2) {
+        use(k, even = next(k, odd, even));
+        if (k + 1 < n) use(k + 1, odd = next(k + 1, even, odd));
     }
 }
 
 /// As above for T_k = 2 y T_{k−1} − T_{k−2}.
 template <class V, class Use>
 ACEPAIR_FN void chebyshev_recurrence(int n, ValueSlope<V> y, ValueSlope<V> env, Use use) {
-    V previous = env.value, previous_slope = env.slope;
-    use(0, previous, previous_slope);
-    V value = y.value * env.value, slope = y.value * env.slope + y.slope * env.value;
-    if (n > 1) use(1, value, slope);
+    ValueSlope<V> even = env, odd{y.value * env.value, y.value * env.slope + y.slope * env.value};
+    use(0, even);
+    if (n > 1) use(1, odd);
     const V factor = 2 * y.value, factor_slope = 2 * y.slope;
-    for (int k = 2; k < n; ++k) {
-        const V next = factor * value - previous, next_slope = factor * slope + (factor_slope * value - previous_slope);
-        previous = value, previous_slope = slope;
-        value = next, slope = next_slope;
-        use(k, value, slope);
+    const auto next = [&](ValueSlope<V> last, ValueSlope<V> before) __attribute__((always_inline)) {
+        return ValueSlope<V>{factor * last.value - before.value, factor * last.slope + (factor_slope * last.value - before.slope)};
+    };
+    for (int k = 2; k < n; k += 2) {
+        use(k, even = next(odd, even));
+        if (k + 1 < n) use(k + 1, odd = next(even, odd));
     }
 }
 
@@ -127,20 +126,22 @@ ACEPAIR_FN ValueSlope<V> weighted_sum(const RadialPlan &radial, const Real *w, V
     return {factor * b1 + A[0] * (c * b2 + w[0]), factor * d1 + (A[0] * c * d2 + A[1] * b1)};
 }
 
-/// As above for T_k.
+/// As above for T_k, two at a time.
 template <class V>
 ACEPAIR_FN ValueSlope<V> chebyshev_sum(int n, const Real *w, V y) {
     const V factor = 2 * y;
-    V b1 = broadcast<V>(0), b2 = b1, d1 = b1, d2 = b1;  // d are half the slopes
-    for (int k = n - 1; k > 0; --k) {
-        const V b = factor * b1 + (w[k] - b2), d = factor * d1 + (b1 - d2);
-        b2 = b1, d2 = d1, b1 = b, d1 = d;
+    int k = n - 1;  // b1 and b2 are of k + 1 and k + 2, d half their slopes
+    V b1 = broadcast<V>(0), b2 = b1, d1 = b1, d2 = b1;
+    if (k % 2) b1 = broadcast<V>(w[k--]);
+    for (; k > 0; k -= 2) {
+        b2 = factor * b1 + (w[k] - b2), d2 = factor * d1 + (b1 - d2);
+        b1 = factor * b2 + (w[k - 1] - b1), d1 = factor * d2 + (b2 - d1);
     }
     return {y * b1 + (w[0] - b2), factor * d1 + (b1 - 2 * d2)};
 }
 
-/// R[k] = Σ_q weights[k][q] P[q] and dR[k] likewise, K functions at a time so that every weight serves two accumulators in
-/// registers, or four. Of a block of edges, or two which stand `stride` apart.
+/// R[k] = Σ_q weights[k][q] P[q] and dR[k] likewise of K functions, for a block of edges, or two which stand `stride` apart: every weight
+/// serves two sums in registers, or four.
 template <class V, int K>
 ACEPAIR_FN void contract(const Real *__restrict weights, int n_q, const Vec *P, const Vec *dP, Vec *R, Vec *dR, int64_t stride) {
     V value[K], slope[K];
@@ -156,13 +157,16 @@ ACEPAIR_FN void contract(const Real *__restrict weights, int n_q, const Vec *P, 
     for (int k = 0; k < K; ++k) store_blocks(R + k, stride, value[k]), store_blocks(dR + k, stride, slope[k]);
 }
 
-/// A series' functions from its polynomials.
-template <class V>
-ACEPAIR_FN void contract_series(const RadialPlan &radial, int pair, const Vec *P, const Vec *dP, Vec *R, Vec *dR, int64_t stride) {
+/// A series' functions from its polynomials, for n_blocks blocks of edges which stand `stride` apart; slopes stand `to_slope` behind values.
+ACEPAIR_FN void contract_series(const RadialPlan &radial, int pair, Vec *P, int64_t to_slope, int64_t stride, int n_blocks) {
     const int n_q = radial.n_polynomials, n = radial.n_functions;
     const Real *weights = radial.weights + int64_t(pair) * n * n_q;
-    in_chunks<5>(0, n, [&](int k, auto size) __attribute__((always_inline)) {
-        contract<V, size.value>(weights + k * n_q, n_q, P, dP, R + k, dR + k, stride);
+    in_chunks<2>(0, n_blocks, [&](int, auto one_or_two) __attribute__((always_inline)) {
+        constexpr int at_a_time = many_registers || one_or_two.value == 1 ? 5 : 3;  // functions whose sums stay in registers
+        in_chunks<at_a_time>(0, n, [&](int k, auto size) __attribute__((always_inline)) {
+            contract<Vecs<one_or_two.value>, size.value>(weights + k * n_q, n_q, P, P + to_slope, P + n_q + k, P + to_slope + n_q + k, stride);
+        });
+        P += one_or_two.value * stride;
     });
 }
 
@@ -247,8 +251,8 @@ ACEPAIR_FN void radial_functions(const RadialPlan &radial, int pair, V r, V inve
     if constexpr (n_vecs<V> == 1)
         if (radial.kind == BasisKind::table) return table_values(radial, pair, y, env, reinterpret_cast<Real *>(scratch), R, dR);
     const int n = radial.kind == BasisKind::series ? radial.n_polynomials : radial.n_functions;
-    const auto keep = [&](int k, V value, V slope) __attribute__((always_inline)) {
-        store_blocks(R + k, stride, value), store_blocks(dR + k, stride, slope);
+    const auto keep = [&](int k, ValueSlope<V> P) __attribute__((always_inline)) {
+        store_blocks(R + k, stride, P.value), store_blocks(dR + k, stride, P.slope);
     };
     if (radial.chebyshev) chebyshev_recurrence(n, y, env, keep);
     else recurrence(radial, n, y, env, keep);

@@ -38,10 +38,11 @@ inline constexpr int register_bytes = 32;
 inline constexpr int register_bytes = 16;
 #endif
 #if defined(__AVX512F__) || defined(__aarch64__)
-inline constexpr bool many_registers = true;  // 32, else 16
+inline constexpr int n_registers = 32;
 #else
-inline constexpr bool many_registers = false;
+inline constexpr int n_registers = 16;
 #endif
+inline constexpr bool many_registers = n_registers > 16;
 inline constexpr int W = register_bytes / sizeof(Real), W64 = register_bytes / 8, halves = W / W64;
 
 template <int bytes> struct Integer;
@@ -153,6 +154,10 @@ ACEPAIR_FN TwoMasks operator>(TwoVecs x, Real y) { return {x.a > y, x.b > y}; }
 ACEPAIR_FN TwoMasks operator&(TwoMasks x, TwoMasks y) { return {x.a & y.a, x.b & y.b}; }
 ACEPAIR_FN TwoVecs select(TwoMasks m, TwoVecs x, TwoVecs y) { return {select(m.a, x.a, y.a), select(m.b, x.b, y.b)}; }
 
+template <int N> struct VecsOf;
+template <> struct VecsOf<1> { typedef Vec type; };
+template <> struct VecsOf<2> { typedef TwoVecs type; };
+template <int N> using Vecs = typename VecsOf<N>::type;
 template <class V> inline constexpr int n_vecs = sizeof(V) / sizeof(Vec);  ///< edge blocks that go together in a V
 
 template <int K> struct Count {
@@ -164,6 +169,21 @@ template <int K, class Use>
 ACEPAIR_FN void in_chunks(int begin, int end, Use use) {
     for (; begin + K <= end; begin += K) use(begin, Count<K>());
     if constexpr (K > 1) in_chunks<K - 1>(begin, end, use);
+}
+
+/// use(Count<n>()) for a number n ≥ 1 known at run time only, or Count<N>() if n > N.
+template <int N, class Use>
+ACEPAIR_FN void with_count(int n, Use use) {
+    if (n >= N) use(Count<N>());
+    else if constexpr (N > 1) with_count<N - 1>(n, use);
+}
+
+/// The same pointer, of which the compiler knows nothing: in a loop, p = forget(p) keeps what p points to from being loaded before
+/// the loop, which costs a copy on the stack where registers are short.
+template <class T>
+ACEPAIR_FN const T *forget(const T *p) {
+    __asm__("" : "+r"(p));
+    return p;
 }
 
 /// A number in every lane of a vector, or of two.

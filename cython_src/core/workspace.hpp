@@ -21,14 +21,20 @@ struct EdgeBlockLayout {
     }
 };
 
+/// Blocks of edges of a team, one behind the other, to neighbours of one species.
+struct Stretch {
+    int32_t species, first, count;
+};
+
 /// Memory of one thread, carved from one buffer. All sizes follow from the plan and the longest neighbour list.
 struct Workspace {
     EdgeBlockLayout layout;
     Edges edges[team];      ///< of the centres of a team
+    int n_species;
     int64_t max_blocks;     ///< edge blocks of one team
     Vec *edge_blocks;       ///< (W64, max_blocks, layout.size)
-    int32_t *block_species; ///< (W64, max_blocks)
-    int32_t n_blocks[W64];
+    Stretch *stretches;     ///< (W64, n_species), in order of species, none of them empty
+    int32_t n_blocks[W64], n_stretches[W64];
     int64_t sums_stride;    ///< plan.n_sums rounded up, and W64 more: pooling stores whole vectors beyond a run's last sum
     Real *sums;             ///< (W64, sums_stride, team) sums over neighbours; on the way back ∂E/∂sums
     Vec *node, *node_adj;   ///< (n_A + n_internal + moments,) lanes are atoms
@@ -45,7 +51,7 @@ struct Workspace {
         }
         max_blocks = team * capacity / W64 + n_z;
         edge_blocks = take<Vec>(W64 * max_blocks * layout.size);
-        block_species = take<int32_t>(W64 * max_blocks);
+        stretches = take<Stretch>(W64 * n_z), n_species = plan.n_species;
         sums_stride = round_up(plan.n_sums, W64) + W64;
         sums = take<Real>(W64 * sums_stride * team);
         const int64_t n_nodes = plan.n_A + plan.dag.n_internal + plan.moments.n;
@@ -54,6 +60,7 @@ struct Workspace {
         Y_adj = take<Vec>(max_blocks * (plan.lmax + 1) * (plan.lmax + 1));
     }
 
+    Stretch *stretches_of(int t) const { return stretches + t * int64_t(n_species); }
     Vec *block(int t, int64_t b) const { return edge_blocks + (t * max_blocks + b) * layout.size; }
     Real *sums_of(int t) const { return sums + t * sums_stride * team; }
     int64_t bytes() const { return used; }
@@ -69,13 +76,20 @@ protected:
     }
 };
 
-/// use(b, V()) for blocks b of edges: V = TwoVecs stands for b and b + 1 where both are of one species and `in_twos` allows it.
+/// use(stretch) for the edges of team t.
 template <class Use>
-ACEPAIR_FN void for_blocks(const int32_t *species, int n_blocks, bool in_twos, Use use) {
-    for (int b = 0; b < n_blocks;) {
-        if (in_twos && b + 1 < n_blocks && species[b] == species[b + 1]) use(b, TwoVecs()), b += 2;
-        else use(b, Vec()), b += 1;
-    }
+ACEPAIR_FN void for_stretches(const Workspace &work, int t, Use use) {
+    const Stretch *stretch = work.stretches_of(t), *const end = stretch + work.n_stretches[t];
+    for (; stretch != end; ++stretch) use(*stretch);
+}
+
+/// use(b, V()) for the blocks b of a stretch: V = TwoVecs stands for b and b + 1 where `in_twos` allows it.
+template <class Use>
+ACEPAIR_FN void for_blocks(Stretch stretch, bool in_twos, Use use) {
+    int b = stretch.first;
+    const int end = b + stretch.count;
+    for (; in_twos && b + 2 <= end; b += 2) use(b, TwoVecs());
+    for (; b < end; ++b) use(b, Vec());
 }
 
 }  // namespace acepair::ACEPAIR_ISA

@@ -14,7 +14,7 @@ ACEPAIR_FN void mix_runs(const Run *run, const Real *weights, int n_q, const Vec
         Vec sum[K];
         for (int k = 0; k < K; ++k) sum[k] = broadcast(0);
         for (int q = 0; q < n_q; ++q)
-#pragma GCC unroll 8
+#pragma GCC unroll 10
             for (int k = 0; k < K; ++k) sum[k] += w[k][q] * M[q * n_m + m];
         for (int k = 0; k < K; ++k) A[run[k].first + m] += sum[k];
     }
@@ -27,8 +27,8 @@ ACEPAIR_FN void mix_runs_adjoint(const Run *run, const Run *run_end, const Real 
         Vec sum[K];
         for (int k = 0; k < K; ++k) sum[k] = broadcast(0);
         for (const Run *r = run; r != run_end; ++r) {
-            const Real *w = weights + int64_t(r->function) * n_q;
-#pragma GCC unroll 8
+            const Real *w = forget(weights + int64_t(r->function) * n_q);
+#pragma GCC unroll 10
             for (int k = 0; k < K; ++k) sum[k] += w[k] * A_adj[r->first + m];
         }
         for (int k = 0; k < K; ++k) M_adj[k * n_m + m] = sum[k];
@@ -53,7 +53,7 @@ ACEPAIR_STAGE void mix_moments(const Plan &plan, int z_i, Vec *node) {
     const Vec *moment = node + plan.n_A + plan.dag.n_internal;
     const int n_q = plan.radial.n_polynomials;
     for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) __attribute__((always_inline)) {
-        in_chunks<5>(0, int(run_end - run), [&](int k, auto size) __attribute__((always_inline)) {
+        in_chunks<10>(0, int(run_end - run), [&](int k, auto size) __attribute__((always_inline)) {
             mix_runs<size.value>(run + k, weights, n_q, moment + offset, 2 * l + 1, node);
         });
     });
@@ -64,7 +64,7 @@ ACEPAIR_STAGE void mix_moments_adjoint(const Plan &plan, int z_i, Vec *node_adj)
     Vec *moment_adj = node_adj + plan.n_A + plan.dag.n_internal;
     const int n_q = plan.radial.n_polynomials;
     for_moments(plan, z_i, [&](int l, const Run *run, const Run *run_end, const Real *weights, int offset) __attribute__((always_inline)) {
-        in_chunks<5>(0, n_q, [&](int q, auto size) __attribute__((always_inline)) {
+        in_chunks<8>(0, n_q, [&](int q, auto size) __attribute__((always_inline)) {
             mix_runs_adjoint<size.value>(run, run_end, weights + q, n_q, node_adj, 2 * l + 1, moment_adj + offset + q * (2 * l + 1));
         });
     });

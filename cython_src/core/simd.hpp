@@ -316,16 +316,20 @@ ACEPAIR_FN void gather_rows(const double *rows, const int32_t *j, Vec64 &x, Vec6
 /// rows[j[k]] −= (x, y, z, 0)[k] for the first n of W64 lanes, in lane order: an atom may occur twice.
 ACEPAIR_FN void subtract_rows64(double *rows, const int32_t *j, int n, Vec64 x, Vec64 y, Vec64 z) {
     Row4 r[W64];
-#if defined(__AVX512F__)
+#if defined(ACEPAIR_TWO_LANES)
+    for (int k = 0; k < W64; ++k) r[k] = Row4{x[k], y[k], z[k], 0.0};
+#else
     const Vec64 zero = Vec64{};
     const Vec64 t0 = even<1>(x, y), t1 = odd<1>(x, y), t2 = even<1>(z, zero), t3 = odd<1>(z, zero);
     const Vec64 u[4] = {even<2>(t0, t2), even<2>(t1, t3), odd<2>(t0, t2), odd<2>(t1, t3)};
+#if defined(__AVX512F__)
     for (int k = 0; k < 4; ++k) {
         r[k] = __builtin_shufflevector(u[k], u[k], 0, 1, 2, 3);
         r[k + 4] = __builtin_shufflevector(u[k], u[k], 4, 5, 6, 7);
     }
 #else
-    for (int k = 0; k < W64; ++k) r[k] = Row4{x[k], y[k], z[k], 0.0};
+    for (int k = 0; k < 4; ++k) r[k] = u[k];
+#endif
 #endif
     for (int k = 0; k < n; ++k) *reinterpret_cast<UnalignedRow4 *>(rows + 4 * int64_t(j[k])) -= r[k];
 }

@@ -5,7 +5,7 @@
 
 namespace acepair::ACEPAIR_ISA {
 
-enum Stage { edges, placing, pairs, radial, angular, sums, products, back, forces, n_stages };
+enum Stage { edges, placing, pairs, radial, angular, sum_A, products, back, forces, n_stages };
 
 /// Ticks of every stage; what reading the clock costs is taken off.
 struct StageClock {
@@ -39,8 +39,8 @@ void timed_block(const Plan &plan, const System &system, const CentreBlock &cent
         embed_angular<LMAX>(plan, t, work);
         clock.end(angular);
         n_out += work.n_blocks[t];
-        sum_A(plan, z_i, t, work);
-        clock.end(sums);
+        pool(plan, z_i, t, work);
+        clock.end(sum_A);
     }
     clock.start();
     Vec energy = sums_over_edges(pair_energy);

@@ -127,8 +127,10 @@ private:
                 order.push_back(run->function);
             }
         });
-        if (radial.kind == BasisKind::series) radial.weights = chosen(radial.weights, n_pairs(), radial.n_functions, order, int(order.size()), radial.n_polynomials);
-        else {
+        if (int32_t(order.size()) == radial.n_functions && std::is_sorted(order.begin(), order.end())) return place;  // as it is
+        if (radial.kind == BasisKind::series) {
+            radial.weights = chosen(radial.weights, n_pairs(), radial.n_functions, order, int64_t(order.size()), radial.n_polynomials);
+        } else {
             const int n_columns = int(order.size() + 7) / 8 * 8;
             radial.table = chosen(radial.table, n_pairs() * radial.n_intervals * (radial.degree + 1), radial.n_columns, order, n_columns, 1);
             radial.n_columns = n_columns;

@@ -13,6 +13,9 @@ struct Edges {
     int32_t *count;    ///< (n_species,)
 };
 
+/// Up to here it costs less to store nothing than to foresee wrongly whether there is something to store.
+inline constexpr int few_species = 4;
+
 /// Fill `edges` with the neighbours of atom i closer than the cutoffs; returns an atom that coincides with i, or −1.
 ACEPAIR_STAGE int32_t find_edges(const Plan &plan, const System &system, int32_t i, int z_i, Edges edges) {
     const double *const xyzs = system.xyzs, *const centre = xyzs + 4 * int64_t(i);
@@ -24,7 +27,7 @@ ACEPAIR_STAGE int32_t find_edges(const Plan &plan, const System &system, int32_t
     int32_t coincident = -1, last[W];
     for (int64_t left = end - j; left > 0; left -= W, j += W) {
         if (left < W) {  // the list may end here
-            for (int k = 0; k < W; ++k) last[k] = j[k < left ? k : 0];
+            for (int k = 0; k < W; ++k) last[k] = j[k < left - 1 ? k : left - 1];
             j = last;
         }
         Vec x, y, z, s;
@@ -37,7 +40,7 @@ ACEPAIR_STAGE int32_t find_edges(const Plan &plan, const System &system, int32_t
         Vec species = broadcast(0);
         for (int z_j = 0; z_j < n_species; ++z_j, species += 1) {
             const Mask inside = valid & (s == species) & (d2 < rcut[z_j] * rcut[z_j]);
-            if (!bits(inside)) continue;
+            if (n_species > few_species && !bits(inside)) continue;
             const int64_t at = z_j * edges.capacity + edges.count[z_j];
             store_selected(edges.x + at, inside, x);
             store_selected(edges.y + at, inside, y);

@@ -24,7 +24,7 @@ void add_forces(const CentreBlock &centres, const BlockResult &result, double *f
         for (const int64_t end = b + result.n_edge_blocks[t]; b < end; ++b) {
             const Real *g = result.gradient + b * 3 * W;
             const Vec gx = load(g), gy = load(g + W), gz = load(g + 2 * W);
-            subtract_rows(forces, result.edge_neighbor + b * W, result.edge_count[b], gx, gy, gz);
+            subtract_rows(forces, result.edge_neighbor + b * W, gx, gy, gz);  // lanes without an edge subtract zero from the centre
             fx += gx, fy += gy, fz += gz;
         }
         const Vec x = sums_by_remainder(fx, team), y = sums_by_remainder(fy, team), z = sums_by_remainder(fz, team);

@@ -313,8 +313,8 @@ ACEPAIR_FN void gather_rows(const double *rows, const int32_t *j, Vec64 &x, Vec6
 #endif
 }
 
-/// rows[j[k]] −= (x, y, z, 0)[k] for the first n of W64 lanes, in lane order: an atom may occur twice.
-ACEPAIR_FN void subtract_rows64(double *rows, const int32_t *j, int n, Vec64 x, Vec64 y, Vec64 z) {
+/// rows[j[k]] −= (x, y, z, 0)[k] for W64 lanes, in lane order: an atom may occur twice.
+ACEPAIR_FN void subtract_rows64(double *rows, const int32_t *j, Vec64 x, Vec64 y, Vec64 z) {
     Row4 r[W64];
 #if defined(ACEPAIR_TWO_LANES)
     for (int k = 0; k < W64; ++k) r[k] = Row4{x[k], y[k], z[k], 0.0};
@@ -331,7 +331,8 @@ ACEPAIR_FN void subtract_rows64(double *rows, const int32_t *j, int n, Vec64 x, 
     for (int k = 0; k < 4; ++k) r[k] = u[k];
 #endif
 #endif
-    for (int k = 0; k < n; ++k) *reinterpret_cast<UnalignedRow4 *>(rows + 4 * int64_t(j[k])) -= r[k];
+#pragma GCC unroll 8
+    for (int k = 0; k < W64; ++k) *reinterpret_cast<UnalignedRow4 *>(rows + 4 * int64_t(j[k])) -= r[k];
 }
 
 // Between W lanes of the kernels' precision and the doubles outside.
@@ -392,10 +393,9 @@ ACEPAIR_FN void gather_differences(const double *rows, const int32_t *j, const d
     x = narrow(dx), y = narrow(dy), z = narrow(dz), s = narrow(ds);
 }
 
-/// rows[j[k]] −= (x, y, z, 0)[k] for the first n of W lanes, in lane order.
-ACEPAIR_FN void subtract_rows(double *rows, const int32_t *j, int n, Vec x, Vec y, Vec z) {
-    for (int h = 0; h < halves && n > h * W64; ++h)
-        subtract_rows64(rows, j + h * W64, n - h * W64 < W64 ? n - h * W64 : W64, widen(x, h), widen(y, h), widen(z, h));
+/// rows[j[k]] −= (x, y, z, 0)[k] for W lanes, in lane order.
+ACEPAIR_FN void subtract_rows(double *rows, const int32_t *j, Vec x, Vec y, Vec z) {
+    for (int h = 0; h < halves; ++h) subtract_rows64(rows, j + h * W64, widen(x, h), widen(y, h), widen(z, h));
 }
 
 /// out[k] = offset + v[k]

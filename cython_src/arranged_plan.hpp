@@ -51,13 +51,17 @@ private:
             }
     }
 
-    /// Which functions the runs of l ≥ n_degrees need.
-    std::vector<bool> functions_on_edges(int n_degrees) const {
-        std::vector<bool> needed(plan.radial.n_functions, false);
+    /// The functions that the runs of l ≥ n_degrees need, in their order.
+    std::vector<int32_t> functions_on_edges(int n_degrees) const {
+        std::vector<int32_t> functions;
+        std::vector<bool> found(plan.radial.n_functions, false);
         for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
-            for (; run != end && l >= n_degrees; ++run) needed[run->function] = true;
+            for (; run != end && l >= n_degrees; ++run) {
+                if (!found[run->function]) functions.push_back(run->function);
+                found[run->function] = true;
+            }
         });
-        return needed;
+        return functions;
     }
 
     static constexpr double worthwhile = 0.9;  ///< moments must save a tenth of this cost: below, the estimate is no better than a guess
@@ -67,8 +71,7 @@ private:
     double cost(int n_degrees) const {
         const double lanes = 8, neighbors = 40, n_species = plan.n_species, n_q = plan.radial.n_polynomials;
         const double blocks = neighbors / lanes + (n_species - 1) / 2;  // every species' last block is half empty
-        const std::vector<bool> needed = functions_on_edges(n_degrees);
-        double a_block = 2 * n_q * double(std::count(needed.begin(), needed.end(), true)), an_atom = 0;
+        double a_block = 2 * n_q * double(functions_on_edges(n_degrees).size()), an_atom = 0;
         const auto of_run = [](int l) { return 2 * (l ? 3.0 * (2 * l + 1) + 1 : 2.0); };  // there and back
         for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
             if (l >= n_degrees) a_block += double(end - run) * of_run(l) / double(n_pairs());
@@ -115,18 +118,12 @@ private:
     /// Put functions in the order in which edges need them, and drop those which none does; returns where each is among what edges have.
     std::vector<int32_t> place_functions(int n_degrees) {
         RadialPlan &radial = plan.radial;
-        std::vector<int32_t> place(radial.n_functions), order;
+        std::vector<int32_t> place(radial.n_functions);
         std::iota(place.begin(), place.end(), 0);
         if (radial.kind == BasisKind::recurrence) return place;
+        const std::vector<int32_t> order = functions_on_edges(n_degrees);
         const int first_place = radial.kind == BasisKind::series ? radial.n_polynomials : 0;  // a series' polynomials come first
-        place.assign(radial.n_functions, -1);
-        for_degrees([&](int64_t, int l, const Run *run, const Run *end) {
-            for (; l >= n_degrees && run != end; ++run) {
-                if (place[run->function] >= 0) continue;
-                place[run->function] = first_place + int32_t(order.size());
-                order.push_back(run->function);
-            }
-        });
+        for (size_t k = 0; k < order.size(); ++k) place[order[k]] = first_place + int32_t(k);
         if (int32_t(order.size()) == radial.n_functions && std::is_sorted(order.begin(), order.end())) return place;  // as it is
         if (radial.kind == BasisKind::series) {
             radial.weights = chosen(radial.weights, n_pairs(), radial.n_functions, order, int64_t(order.size()), radial.n_polynomials);

@@ -31,7 +31,7 @@ ACEPAIR_FN void pool_constants(const Vec *R, Vec Y, int64_t n_blocks, int64_t bl
         store(sums, load(sums) + Y * sums_over_edges(total + s));  // lanes beyond N add zeros to the sums behind
 }
 
-/// sums[n (2 L + 1) + m] += Σ_edges R_n · Y_lm for N runs of one l: every Y serves N of them.
+/// sums[n (2 L + 1) + m] += Σ_edges R_n · Y_lm for N runs of one l: every R serves 2 L + 1 of them.
 template <int L, int N>
 ACEPAIR_FN void pool_runs(const Vec *R, const Vec *Y, int64_t n_blocks, int64_t block_size, Real *sums) {
     constexpr int n_m = 2 * L + 1, n = N * n_m;

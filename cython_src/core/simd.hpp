@@ -171,10 +171,10 @@ ACEPAIR_FN void in_chunks(int begin, int end, Use use) {
     if constexpr (K > 1) in_chunks<K - 1>(begin, end, use);
 }
 
-/// use(Count<n>()) for a number n ≥ 1 known at run time only, or Count<N>() if n > N.
+/// use(Count<n>()) for a number 1 ≤ n ≤ N known at run time only.
 template <int N, class Use>
 ACEPAIR_FN void with_count(int n, Use use) {
-    if (n >= N) use(Count<N>());
+    if (n == N) use(Count<N>());
     else if constexpr (N > 1) with_count<N - 1>(n, use);
 }
 

@@ -39,7 +39,7 @@ struct Workspace {
     Real *sums;             ///< (W64, sums_stride, team) sums over neighbours; on the way back ∂E/∂sums
     Vec *node, *node_adj;   ///< (n_A + n_internal + moments,) lanes are atoms
     Vec *scratch;
-    Vec *Y_adj;             ///< (max_blocks, (lmax + 1)²) ∂E/∂Y of the edges of a team
+    Vec *Y_adj;             ///< (max_blocks, (lmax + 1)²) ∂E/∂Y of the edges of a team; Y_00, a constant, has none
 
     Workspace(const Plan &plan, int64_t max_neighbors, char *memory) : layout(plan), used(0), base(memory) {
         const int64_t n_z = plan.n_species, capacity = round_up(max_neighbors, W) + W;

@@ -169,7 +169,6 @@ class _Rows:
             return
         species = self._index[structure.species]
         packed = neighbors.pack(structure.positions, structure.cell, species)
-        centres, offsets = neighbors.species_order(species, self.n_species)
         coincident = _kernels.basis_rows(
             self.engine,
             self.rows,
@@ -177,8 +176,7 @@ class _Rows:
             packed,
             neighbors.first,
             neighbors.neighbor,
-            centres,
-            offsets,
+            neighbors.centres,
             neighbors.owner,
             site_basis,
             forces,

@@ -188,15 +188,13 @@ class _Part:
         packed, extended = plan.rows(lists.n_atoms + lists.n_images)
         lists.pack_joined(structures, species, packed)
         extended.fill(0)
-        centres, offsets = lists.species_order(species, len(plan.E0))
         coincident = _kernels.evaluate(
             plan.engine,
             evaluator.memory,
             packed,
             lists.first,
             lists.neighbor,
-            centres,
-            offsets,
+            lists.centres,
             site_energies,
             None if forces is None else extended,
             None,

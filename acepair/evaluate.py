@@ -183,7 +183,6 @@ class Evaluator:
         """Add a plan's results to the given arrays."""
         species = plan.species(structure.species)
         packed = plan.pack(structure, neighbors, species)
-        centres, offsets = neighbors.species_order(species, len(plan.E0))
         extended = None
         if forces is not None:
             _, extended = plan.rows(len(packed))
@@ -195,8 +194,7 @@ class Evaluator:
             packed,
             neighbors.first,
             neighbors.neighbor,
-            centres,
-            offsets,
+            neighbors.centres,
             site_energies,
             extended,
             None if virial is None else virial.reshape(9),

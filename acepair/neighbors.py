@@ -24,13 +24,6 @@ class Edges(NamedTuple):
     d: FloatArray  #: (n_edges,) |D|, Å
 
 
-class SpeciesOrder(NamedTuple):
-    """Atoms sorted by species: those of species z are `order[offsets[z]:offsets[z + 1]]`, in ascending order."""
-
-    order: Int32Array  #: (n_atoms,)
-    offsets: IntArray  #: (n_species + 1,)
-
-
 class NeighborList:
     """Neighbours of every atom in compressed rows, and the periodic images they are.
 
@@ -54,12 +47,13 @@ class NeighborList:
         If the arrays do not fit one another.
     """
 
-    __slots__ = ("_species", "_species_order", "first", "image_owner", "image_shift", "max_neighbors", "neighbor")
+    __slots__ = ("centres", "first", "image_owner", "image_shift", "max_neighbors", "neighbor")
 
     first: IntArray
     neighbor: Int32Array
     image_owner: Int32Array
     image_shift: Int32Array
+    centres: Int32Array  #: (n_atoms,) atoms that have neighbours in the list, all of them
     max_neighbors: int  #: greatest number of neighbours of an atom
 
     def __init__(self, first: IntArray, neighbor: Int32Array, image_owner: Int32Array, image_shift: Int32Array) -> None:
@@ -78,8 +72,7 @@ class NeighborList:
                 f"image_owner within atoms, got {len(self.first) - 1} atoms, {len(self.image_owner)} images and "
                 f"{len(self.neighbor)} neighbours"
             )
-        self._species: Int32Array | None = None
-        self._species_order: SpeciesOrder | None = None
+        self.centres = _frozen("centres", np.arange(self.n_atoms, dtype=np.int32), np.int32)
 
     @property
     def n_atoms(self) -> int:
@@ -100,31 +93,6 @@ class NeighborList:
     def owner(self) -> Int32Array:
         """Atom that every index of `neighbor` stands for, (n_atoms + n_images,)."""
         return np.concatenate((np.arange(self.n_atoms, dtype=np.int32), self.image_owner))
-
-    def species_order(self, species: Int32Array, n_species: int) -> SpeciesOrder:
-        """Return the atoms sorted by species; kept until asked for other species.
-
-        Parameters
-        ----------
-        species : array of int32 (n_atoms,)
-            Indices in 0..n_species − 1.
-        n_species : int
-
-        Raises
-        ------
-        ValueError
-            If a species lies outside of 0..n_species − 1.
-        """
-        kept = self._species_order
-        if kept is not None and len(kept.offsets) == n_species + 1 and np.array_equal(species, self._species):  # type: ignore[arg-type]
-            return kept
-        order = SpeciesOrder(np.empty(len(species), np.int32), np.empty(n_species + 1, np.int64))
-        if not _neighbors.sort_by_species(species, *order):
-            raise ValueError(f"species must lie in 0..{n_species - 1}, got {species.min()}..{species.max()}")
-        for array in order:
-            array.flags.writeable = False
-        self._species, self._species_order = species.copy(), order
-        return order
 
     def pack(
         self, positions: FloatArray, cell: FloatArray, species: Int32Array, out: FloatArray | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-from kernel import BareKernel
+from kernel import BareKernel, pointer
 from models import read_model
 from structures import rattled_diamond
 
@@ -24,10 +24,8 @@ def main() -> None:
     for name in sys.argv[3:]:
         model = read_model(name)
         kernel = BareKernel(model, rattled_diamond(cells, as_calculator(model).numbers.tolist()))
-        lists = (kernel.packed, kernel.neighbors.first, kernel.neighbors.neighbor, kernel.centres, kernel.offsets)
-        arrays = (*lists, kernel.energies, kernel.forces, kernel.virial)
-        pointers = [ctypes.c_void_p(array.ctypes.data) for array in arrays]
-        library.count_evaluate(name.encode(), ctypes.c_void_p(kernel.plan.address), *pointers)
+        results = map(pointer, (kernel.energies, kernel.forces, kernel.virial))
+        library.count_evaluate(name.encode(), *kernel.arguments(), *results)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ void on_trap(int, siginfo_t *, void *context) {
 
 /// Writes lines "offset times" to NAME.steps.
 void count_evaluate(const char *name, const acepair::Plan *plan, const double *xyzs, const int64_t *first, const int32_t *neighbor,
-                    const int32_t *centres, const int64_t *species_first, double *energies, double *forces, double *virial) {
+                    const int32_t *centres, int64_t n_centres, double *energies, double *forces, double *virial) {
     Dl_info library;
     dladdr(reinterpret_cast<void *>(&count_evaluate), &library);
     base = reinterpret_cast<uint64_t>(library.dli_fbase);
@@ -41,7 +41,7 @@ void count_evaluate(const char *name, const acepair::Plan *plan, const double *x
     sigaction(SIGTRAP, &action, &before);
     stepping = true;
     raise(SIGTRAP);
-    evaluate_once(*plan, xyzs, first, neighbor, centres, species_first, energies, forces, virial);
+    evaluate_once(*plan, xyzs, first, neighbor, centres, n_centres, energies, forces, virial);
     stepping = false;  // seen by the next trap
     sigaction(SIGTRAP, &before, nullptr);
 

@@ -10,14 +10,14 @@ extern const Kernels kernels;
 /// Energies, forces and virial of one structure; what is counted is written under the name.
 extern "C" __attribute__((visibility("default"))) void count_evaluate(const char *name, const acepair::Plan *plan, const double *xyzs,
                                                                       const int64_t *first, const int32_t *neighbor,
-                                                                      const int32_t *centres, const int64_t *species_first,
+                                                                      const int32_t *centres, int64_t n_centres,
                                                                       double *energies, double *forces, double *virial);
 
 inline void evaluate_once(const acepair::Plan &plan, const double *xyzs, const int64_t *first, const int32_t *neighbor,
-                          const int32_t *centres, const int64_t *species_first, double *energies, double *forces, double *virial) {
+                          const int32_t *centres, int64_t n_centres, double *energies, double *forces, double *virial) {
     const acepair::System system{xyzs, first, neighbor};
     acepair::Memory memory;
     acepair::Outputs out{};
     out.site_energies = energies, out.forces = forces, out.virial = virial;
-    evaluate(acepair::ACEPAIR_ISA::kernels, plan, system, centres, species_first, 1, memory, out);
+    evaluate(acepair::ACEPAIR_ISA::kernels, plan, system, centres, n_centres, 1, memory, out);
 }

@@ -1,7 +1,8 @@
-"""The kernels alone: positions packed, neighbour list and order of species given."""
+"""The kernels alone: positions packed and neighbour list given."""
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,19 @@ def make_calculator(model: Any, *, threads: int = 1, dtype: str = "float64") -> 
         raise NotAvailable(str(error)) from error
 
 
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Return where an array begins."""
+    return ctypes.c_void_p(array.ctypes.data)
+
+
 class BareKernel:
     """Energies, forces and virial of one structure by the kernels, nothing else done when called.
 
     Attributes
     ----------
     plan : _kernels.Plan
-    packed, neighbors, centres, offsets
-        What the kernels read: positions and species, list, atoms in the order of species.
+    packed, neighbors
+        What the kernels read: positions and species, list.
     energies : (n_atoms,) eV
     forces : (n_atoms + n_images, 4) eV/Å
     """
@@ -51,14 +57,18 @@ class BareKernel:
         (plan,) = (plan for plan in evaluator.plans() if plan.has_edges)
         self.plan, self.threads, self.memory = plan.engine, threads, evaluator.memory
         self.packed = plan.pack(structure, self.neighbors, structure.species)
-        self.centres, self.offsets = self.neighbors.species_order(structure.species, len(plan.E0))
         self.energies, self.forces, self.virial = np.zeros(len(atoms)), np.zeros_like(self.packed), np.zeros(9)
+
+    def arguments(self) -> list[Any]:
+        """Return the plan, the system and its centres as the core takes them, by ctypes."""
+        lists = (self.packed, self.neighbors.first, self.neighbors.neighbor, self.neighbors.centres)
+        return [ctypes.c_void_p(self.plan.address), *map(pointer, lists), ctypes.c_int64(self.neighbors.n_atoms)]
 
     def __call__(self) -> None:
         """Evaluate once."""
         for array in (self.energies, self.forces, self.virial):
             array[:] = 0
         _kernels.evaluate(
-            self.plan, self.memory, self.packed, self.neighbors.first, self.neighbors.neighbor, self.centres,
-            self.offsets, self.energies, self.forces, self.virial, None, None, self.threads, self.single,
+            self.plan, self.memory, self.packed, self.neighbors.first, self.neighbors.neighbor, self.neighbors.centres,
+            self.energies, self.forces, self.virial, None, None, self.threads, self.single,
         )  # fmt: skip

@@ -15,17 +15,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from ase import Atoms
+from kernel import BareKernel
 from structures import best, rattled_diamond
 
 import acepair
-from acepair import ACECalculator, Batch, StackedCalculator, _kernels, evaluate_batch
-from acepair.evaluate import Evaluator
+from acepair import ACECalculator, Batch, StackedCalculator, evaluate_batch
 from acepair.io import read_acejax
 from acepair.neighbors import find_neighbors
 from acepair.search import search_by_vesin
-from acepair.structure import read_structure
 
 HERE = Path(__file__).parent
 MODEL = HERE.parent / "tests" / "data" / "sio_tutorial.model.npz"
@@ -35,27 +33,6 @@ BATCH = {8: 1000, 64: 100}
 def microseconds(call: Callable[[], object]) -> float:
     """Return the time of the fastest call."""
     return 1e6 * best(call, repeat=50)
-
-
-def kernel(model: StackedCalculator, atoms: Atoms) -> Callable[[], None]:
-    """Return a function that calls the kernel alone, list and all else given."""
-    evaluator = Evaluator(model, threads=1)
-    structure = read_structure(atoms, evaluator.table)
-    neighbors = evaluator.neighbors(structure)
-    (plan,) = (plan for plan in evaluator.plans() if plan.has_edges)
-    packed = plan.pack(structure, neighbors, structure.species).copy()
-    order, offsets = neighbors.species_order(structure.species, len(plan.E0))
-    energies, forces, virial = np.zeros(len(atoms)), np.zeros_like(packed), np.zeros(9)
-
-    def call() -> None:
-        for array in (energies, forces, virial):
-            array[:] = 0
-        _kernels.evaluate(
-            plan.engine, evaluator.memory, packed, neighbors.first, neighbors.neighbor, order, offsets,
-            energies, forces, virial, None, None, 1,
-        )  # fmt: skip
-
-    return call
 
 
 def moving(atoms: Atoms, step: float, call: Callable[[], object]) -> Callable[[], object]:
@@ -72,7 +49,7 @@ def moving(atoms: Atoms, step: float, call: Callable[[], object]) -> Callable[[]
 def measure(model: StackedCalculator, cells: int) -> dict[str, float]:
     """Return all times for one size of structure."""
     atoms = rattled_diamond(cells, model.numbers.tolist())
-    rows = {"kernel alone": microseconds(kernel(model, atoms))}
+    rows = {"kernel alone": microseconds(BareKernel(model, atoms))}
     rows["`energy_forces_virial`, atoms moved"] = microseconds(
         moving(atoms, 1e-5, lambda: acepair.energy_forces_virial(atoms, model, threads=1))
     )

@@ -22,13 +22,14 @@ struct StageClock {
 template <int LMAX>
 void timed_block(const Plan &plan, const System &system, const CentreBlock &centres, Workspace &work, BlockResult &out, StageClock &clock) {
     const int z_i = centres.species, n_teams = (centres.count + team - 1) / team;
+    clock.start();
+    find_edges_of_block(plan, system, centres, work, out);
+    clock.end(edges);
     Vec pair_energy[W64];
     int64_t first_out[W64], n_out = 0;
     for (int t = 0; t < W64; ++t) pair_energy[t] = broadcast(0), work.n_blocks[t] = 0, out.n_edge_blocks[t] = 0;
     for (int t = 0; t < n_teams; ++t) {
         clock.start();
-        find_edges_of_team(plan, system, centres, t, work, out);
-        clock.end(edges);
         first_out[t] = n_out;
         place_edges(plan, centres, t, work, out, n_out);
         clock.end(placing);
@@ -78,13 +79,12 @@ using namespace acepair::ACEPAIR_ISA;
 /// ticks[n_stages]: of the fastest of n_sweeps sweeps over all centres. energies (n_atoms,), forces (n_atoms + n_images, 4) are added to.
 extern "C" __attribute__((visibility("default"))) void stage_ticks(const Plan *plan, const double *xyzs, const int64_t *first,
                                                                    const int32_t *neighbor, const int32_t *centres,
-                                                                   const int64_t *species_first, int n_sweeps, double *energies,
+                                                                   int64_t n_centres, int n_sweeps, double *energies,
                                                                    double *total, double *ticks) {
     const System system{xyzs, first, neighbor};
     Memory memory;
-    make_centre_blocks(centres, species_first, plan->n_species, W, memory.blocks);
-    int64_t longest_block, longest;
-    list_extent(system, memory.blocks, longest_block, longest);
+    memory.centres.cut(system, centres, n_centres, plan->n_species, W);
+    const int64_t longest = memory.centres.longest, longest_block = memory.centres.longest_block;
     Slots slots(memory, 1, W, max_edge_blocks(longest_block, W, plan->n_species), false);
     Workspace work(*plan, longest, memory.workspace.reserve(workspace_bytes(*plan, longest)));
     uint64_t cost = ~0ull;
@@ -96,7 +96,7 @@ extern "C" __attribute__((visibility("default"))) void stage_ticks(const Plan *p
     for (int sweep = 0; sweep < n_sweeps; ++sweep) {
         StageClock clock;
         clock.cost = cost;
-        timed_sweep(*plan, system, memory.blocks, work, slots[0], total, energies, clock);
+        timed_sweep(*plan, system, memory.centres.blocks, work, slots[0], total, energies, clock);
         double sum = 0;
         for (uint64_t t : clock.ticks) sum += double(t);
         if (sum >= best) continue;

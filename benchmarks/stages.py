@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernel import BareKernel, NotAvailable
+from kernel import BareKernel, NotAvailable, pointer
 from models import read_model
 from native import compiler, load_library
 from structures import rattled_diamond
@@ -37,13 +37,11 @@ def stage_cycles(library: ctypes.CDLL, name: str, cells: int) -> dict[str, float
     kernel = BareKernel(model, atoms)
     kernel()
     energies, forces, ticks = np.zeros(len(atoms)), np.zeros_like(kernel.packed), np.zeros(len(STAGES))
-    arrays = (kernel.packed, kernel.neighbors.first, kernel.neighbors.neighbor, kernel.centres, kernel.offsets)
-    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (*arrays, energies, forces, ticks)]
-    plan = ctypes.c_void_p(kernel.plan.address)
-    library.stage_ticks(plan, *pointers[:5], 1, *pointers[5:])
+    arguments, results = kernel.arguments(), [pointer(array) for array in (energies, forces, ticks)]
+    library.stage_ticks(*arguments, 1, *results)
     if not np.allclose(forces, kernel.forces, rtol=0, atol=1e-11 * np.abs(kernel.forces).max()):
         raise NotAvailable("stage_cycles.cpp does not do what the kernels do")
-    library.stage_ticks(plan, *pointers[:5], SWEEPS, *pointers[5:])
+    library.stage_ticks(*arguments, SWEEPS, *results)
     return dict(zip(STAGES, (ticks / len(atoms)).tolist(), strict=True))
 
 

@@ -142,13 +142,13 @@ cdef extern from "evaluate.hpp" namespace "acepair" nogil:
 
     vector[double] make_harmonics_constants(int lmax)
     void c_evaluate "acepair::evaluate"(
-        const Kernels &, const PlanStruct &, const System &, const int32_t *, const int64_t *, int, MemoryStruct &, Outputs &
+        const Kernels &, const PlanStruct &, const System &, const int32_t *, int64_t, int, MemoryStruct &, Outputs &
     ) except +
     void c_evaluate_single "acepair::evaluate"(
-        const SingleKernels &, const RoundedPlan &, const System &, const int32_t *, const int64_t *, int, MemoryStruct &, Outputs &
+        const SingleKernels &, const RoundedPlan &, const System &, const int32_t *, int64_t, int, MemoryStruct &, Outputs &
     ) except +
     void c_basis_rows "acepair::basis_rows"(
-        const Kernels &, const PlanStruct &, const RowPlanStruct &, const System &, const int32_t *, const int64_t *, int,
+        const Kernels &, const PlanStruct &, const RowPlanStruct &, const System &, const int32_t *, int64_t, int,
         MemoryStruct &, const RowResult &
     ) except +
 
@@ -339,7 +339,7 @@ cdef (int, int) no_pair = (-1, -1)
 
 
 def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xyzs not None, const int64_t[::1] first not None,
-             const int32_t[::1] neighbor not None, const int32_t[::1] centres not None, const int64_t[::1] species_first not None,
+             const int32_t[::1] neighbor not None, const int32_t[::1] centres not None,
              double[::1] site_energies not None, double[:, ::1] forces, double[::1] virial, double[:, ::1] site_virials,
              double[:, ::1] edge_gradients, int n_threads, bint single=False):
     """Add a plan's energies (eV), forces (eV/Å) and virials (eV) to the outputs; arguments are validated by the caller.
@@ -349,14 +349,12 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     plan, memory
         The lowered model and reusable workspaces.
     xyzs : (n_atoms + n_images, 4)
-        Positions (Å) and species indices of atoms, then of images.
+        Positions (Å) and species indices of atoms, then of images; −1 for an atom to be ignored.
     first : (n_atoms + 1,)
     neighbor : (n_edges,)
         Neighbour list in rows of `xyzs`.
-    centres : (n_atoms,)
-        Atoms in order of species.
-    species_first : (n_species + 1,)
-        Where each species begins in `centres`.
+    centres : (n_centres,)
+        Atoms whose energies are added.
     site_energies : (n_atoms,)
     forces : (n_atoms + n_images, 4) or None
         None computes energies only.
@@ -377,8 +375,6 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     cdef System system
     cdef Outputs out
     cdef const RoundedPlan *rounded
-    if species_first.shape[0] != plan.c.n_species + 1:
-        raise ValueError(f"species_first must have {plan.c.n_species + 1} entries, got {species_first.shape[0]}")
     if centres.shape[0] == 0:
         return no_pair
     choose_kernels()
@@ -393,22 +389,22 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     if single:
         rounded = &plan.single.of(plan.arranged.get().plan)
         with nogil:
-            c_evaluate_single(kernels[0].single[0], rounded[0], system, &centres[0], &species_first[0], n_threads, memory.c, out)
+            c_evaluate_single(kernels[0].single[0], rounded[0], system, &centres[0], centres.shape[0], n_threads, memory.c, out)
         return out.coincident[0], out.coincident[1]
     with nogil:
-        c_evaluate(kernels[0], plan.arranged.get().plan, system, &centres[0], &species_first[0], n_threads, memory.c, out)
+        c_evaluate(kernels[0], plan.arranged.get().plan, system, &centres[0], centres.shape[0], n_threads, memory.c, out)
     return out.coincident[0], out.coincident[1]
 
 
 def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None, const double[:, ::1] xyzs not None,
                const int64_t[::1] first not None, const int32_t[::1] neighbor not None, const int32_t[::1] centres not None,
-               const int64_t[::1] species_first not None, const int32_t[::1] owner not None, double[:, ::1] site_basis,
+               const int32_t[::1] owner not None, double[:, ::1] site_basis,
                double[:, :, ::1] forces, double[:, ::1] virial, double[:, :, ::1] jacobian, int64_t first_column, int n_threads):
     """Add a plan's basis functions and their derivatives to those outputs that are not None; the caller validates.
 
     Parameters
     ----------
-    plan, rows, memory, xyzs, first, neighbor, centres, species_first
+    plan, rows, memory, xyzs, first, neighbor, centres
         As in `evaluate`.
     owner : (n_atoms + n_images,)
         The atom to which the force on each row of `xyzs` goes.
@@ -448,5 +444,5 @@ def basis_rows(Plan plan not None, RowPlan rows not None, Memory memory not None
     if plan.arranged_for_rows.get() is NULL:
         plan.arranged_for_rows.reset(new ArrangedPlan(plan.c, False))
     with nogil:
-        c_basis_rows(kernels[0], plan.arranged_for_rows.get().plan, rows.c, system, &centres[0], &species_first[0], n_threads, memory.c, out)
+        c_basis_rows(kernels[0], plan.arranged_for_rows.get().plan, rows.c, system, &centres[0], centres.shape[0], n_threads, memory.c, out)
     return coincident[0], coincident[1]

@@ -311,27 +311,6 @@ def fold(const double[:, ::1] extended not None, const int32_t[::1] image_owner 
                 out[image_owner[k], c] += extended[n + k, c]
 
 
-def sort_by_species(const int32_t[::1] species not None, int32_t[::1] order not None, int64_t[::1] offsets not None):
-    """Fill order with the atoms sorted by species (stable) and offsets (n_species + 1) with where each begins.
-
-    False, and nothing of use, if a species does not lie in 0..n_species - 1.
-    """
-    cdef Py_ssize_t n_species = offsets.shape[0] - 1, i, z
-    cdef vector[int64_t] next_
-    offsets[:] = 0
-    for i in range(species.shape[0]):
-        if not 0 <= species[i] < n_species:
-            return False
-        offsets[species[i] + 1] += 1
-    for z in range(n_species):
-        next_.push_back(offsets[z])
-        offsets[z + 1] += offsets[z]
-    for i in range(species.shape[0]):
-        order[next_[species[i]]] = i
-        next_[species[i]] += 1
-    return True
-
-
 cdef inline double distance2(const double[:, ::1] packed, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
     cdef double x = packed[j, 0] - packed[i, 0], y = packed[j, 1] - packed[i, 1], z = packed[j, 2] - packed[i, 2]
     return x * x + y * y + z * z

@@ -8,6 +8,7 @@
 #include <new>
 #include <vector>
 
+#include "centre_blocks.hpp"
 #include "core/kernels.hpp"
 #include "parallel.hpp"
 
@@ -65,15 +66,6 @@ inline std::vector<double> make_harmonics_constants(int lmax) {
     return constants;
 }
 
-/// Centres in order of species, cut into blocks of one species.
-inline void make_centre_blocks(const int32_t *centres, const int64_t *species_first, int n_species, int width,
-                               std::vector<CentreBlock> &blocks) {
-    blocks.clear();
-    for (int z = 0; z < n_species; ++z)
-        for (int64_t k = species_first[z]; k < species_first[z + 1]; k += width)
-            blocks.push_back({centres + k, int32_t(std::min<int64_t>(width, species_first[z + 1] - k)), z});
-}
-
 struct Outputs {
     double *site_energies;   ///< (n_atoms,)
     double *forces;          ///< (n_atoms + n_images, 4), added to; null: energies only
@@ -86,7 +78,7 @@ struct Outputs {
 /// Reusable memory of one evaluator.
 struct Memory {
     Buffer workspace, slots;
-    std::vector<CentreBlock> blocks;
+    CentreBlocks centres;
 };
 
 /// Where the results of one block of centres wait to be added.
@@ -155,19 +147,6 @@ void write_edge_gradients(int W, const System &system, const CentreBlock &centre
     });
 }
 
-/// The longest sum of neighbours over any block of centres, and over any single centre.
-inline void list_extent(const System &system, const std::vector<CentreBlock> &blocks, int64_t &longest_block, int64_t &longest) {
-    longest_block = longest = 0;
-    for (const CentreBlock &block : blocks) {
-        int64_t total = 0;
-        for (int k = 0; k < block.count; ++k) {
-            const int64_t n = system.first[block.centre[k] + 1] - system.first[block.centre[k]];
-            total += n, longest = std::max(longest, n);
-        }
-        longest_block = std::max(longest_block, total);
-    }
-}
-
 /// Blocks of edges of a block of centres, at most: each holds width / team_size edges of every centre of a team, and the last of every
 /// team and species may be partly empty.
 template <class Real = double> int64_t max_edge_blocks(int64_t longest_block, int width, int n_species) {
@@ -184,17 +163,16 @@ inline int useful_threads(int n_threads, int64_t n_blocks) {
 
 template <class Real>
 void evaluate(const KernelsOf<Real> &kernels, const PlanOf<Real> &plan, const System &system, const int32_t *centres,
-              const int64_t *species_first, int n_threads, Memory &memory, Outputs &out) {
+              int64_t n_centres, int n_threads, Memory &memory, Outputs &out) {
     const int W = kernels.width;
-    const std::vector<CentreBlock> &blocks = memory.blocks;
-    make_centre_blocks(centres, species_first, plan.n_species, W, memory.blocks);
+    memory.centres.cut(system, centres, n_centres, plan.n_species, W);
+    const std::vector<CentreBlock> &blocks = memory.centres.blocks;
+    const int64_t longest = memory.centres.longest, longest_block = memory.centres.longest_block;
     const int64_t n_blocks = int64_t(blocks.size());
     out.coincident[0] = out.coincident[1] = -1;
     if (!n_blocks) return;
     n_threads = useful_threads(n_threads, n_blocks);
 
-    int64_t longest_block, longest;
-    list_extent(system, blocks, longest_block, longest);
     const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 32 * n_threads);
     SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks<Real>(longest_block, W, plan.n_species), out.site_virials != nullptr);
     const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
@@ -221,13 +199,12 @@ void evaluate(const KernelsOf<Real> &kernels, const PlanOf<Real> &plan, const Sy
 
 /// Basis rows: threads share the functions, so that each owns its columns.
 inline void basis_rows(const Kernels &kernels, const Plan &plan, const RowPlan &rows, const System &system, const int32_t *centres,
-                       const int64_t *species_first, int n_threads, Memory &memory, const RowResult &out) {
+                       int64_t n_centres, int n_threads, Memory &memory, const RowResult &out) {
     const int W = kernels.width;
-    const std::vector<CentreBlock> &blocks = memory.blocks;
-    make_centre_blocks(centres, species_first, plan.n_species, W, memory.blocks);
+    memory.centres.cut(system, centres, n_centres, plan.n_species, W);
+    const std::vector<CentreBlock> &blocks = memory.centres.blocks;
     if (blocks.empty() || !rows.n_functions) return;
-    int64_t longest_block, longest;
-    list_extent(system, blocks, longest_block, longest);
+    const int64_t longest = memory.centres.longest;
     const int64_t work_bytes = kernels.row_workspace_bytes(plan, rows, longest);
     n_threads = std::max(1, std::min(n_threads, rows.n_functions / (2 * W)));
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);

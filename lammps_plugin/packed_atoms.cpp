@@ -37,17 +37,12 @@ bool PackedAtoms::pack(int n_rows, const double *const *x, const int *type) {
     return other_species;
 }
 
-void PackedAtoms::order(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width) {
-    ++n_orders;
-    species_first.assign(n_species + 1, 0);
+void PackedAtoms::cut(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width) {
+    ++n_cuts;
     centres.clear();
-    for (int z = 0; z < n_species; ++z) {
-        for (int k = 0; k < n_centres; ++k)
-            if (species_of_type[type[ilist[k]]] == z) centres.push_back(ilist[k]);
-        species_first[z + 1] = int64_t(centres.size());
-    }
-    make_centre_blocks(centres.data(), species_first.data(), n_species, width, blocks);
-    list_extent(system(list), blocks, longest_block, longest);
+    for (int k = 0; k < n_centres; ++k)
+        if (species_of_type[type[ilist[k]]] >= 0) centres.push_back(ilist[k]);
+    centre_blocks.cut(system(list), centres.data(), int64_t(centres.size()), n_species, width);
 }
 
 }  // namespace acepair

@@ -20,22 +20,20 @@ public:
               double rlist);
 };
 
-/// Positions with species of one numbering, and the centres in order of species.
+/// Positions with species of one numbering, and the centres in blocks of one species.
 class PackedAtoms {
 public:
     explicit PackedAtoms(std::vector<int32_t> species_of_type, int n_species) : species_of_type(std::move(species_of_type)), n_species(n_species) {}
 
     std::vector<double> xyzs;             ///< (rows, 4)
-    std::vector<int32_t> centres;         ///< in order of species
-    std::vector<int64_t> species_first;   ///< (n_species + 1,) into centres
-    std::vector<CentreBlock> blocks;
-    int64_t longest_block = 0, longest = 0;
-    int64_t n_orders = 0;                 ///< how often the centres were put in order
+    std::vector<int32_t> centres;         ///< those that have a species
+    CentreBlocks centre_blocks;
+    int64_t n_cuts = 0;                   ///< how often the centres were cut into blocks
 
-    /// Take positions and types; returns whether a type has changed (fix atom/swap does that): the centres are in no order then.
+    /// Take positions and types; returns whether a type has changed (fix atom/swap does that): the blocks are of no use then.
     bool pack(int n_rows, const double *const *x, const int *type);
-    /// Put the centres, those of LAMMPS's list, in order and cut them into blocks.
-    void order(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width);
+    /// Cut the centres, those of LAMMPS's list, into blocks.
+    void cut(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width);
 
     System system(const NeighborCopy &list) const { return {xyzs.data(), list.first.data(), list.neighbor.data()}; }
     double bytes() const { return double(xyzs.capacity() * sizeof(double) + centres.capacity() * sizeof(int32_t)); }

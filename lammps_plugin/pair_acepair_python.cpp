@@ -89,7 +89,7 @@ void PairACEPairPython::add_plan(size_t k) {
     if (packed.centres.empty()) return;
     PythonViews &mine = views[k];
     const PythonHost::Lock lock(PythonHost::get());
-    if (mine.n_orders != packed.n_orders || mine.xyzs != packed.xyzs.data() || mine.forces != forces.data()) bind(k);
+    if (mine.n_cuts != packed.n_cuts || mine.xyzs != packed.xyzs.data() || mine.forces != forces.data()) bind(k);
     std::fill(mine.energies.begin(), mine.energies.end(), 0.0);
     std::fill(mine.virial, mine.virial + 9, 0.0);
     step(k);
@@ -105,10 +105,10 @@ void PairACEPairPython::bind(size_t k) {
     const PythonHost &py = PythonHost::get();
     const acepair::PackedAtoms &packed = packed_atoms[k];
     PythonViews &mine = views[k];
-    mine.n_orders = packed.n_orders, mine.xyzs = packed.xyzs.data(), mine.forces = forces.data();
+    mine.n_cuts = packed.n_cuts, mine.xyzs = packed.xyzs.data(), mine.forces = forces.data();
     mine.energies.resize(atom->nlocal);
-    stop_if(answer(py.call_method(host, "bind", "nNNNNNNNNN", long(k), py.view(packed.xyzs), py.view(neighbors.first), py.view(neighbors.neighbor),
-                                  py.view(packed.centres), py.view(packed.species_first), py.view(mine.energies), py.view(forces),
+    stop_if(answer(py.call_method(host, "bind", "nNNNNNNNN", long(k), py.view(packed.xyzs), py.view(neighbors.first), py.view(neighbors.neighbor),
+                                  py.view(packed.centres), py.view(mine.energies), py.view(forces),
                                   py.view(mine.virial, 9), py.view(mine.coincident, 2))));
 }
 

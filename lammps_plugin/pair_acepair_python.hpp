@@ -26,7 +26,7 @@ protected:
 private:
     /// The arrays of one plan that Python holds views of; it gets new ones when something has moved.
     struct PythonViews {
-        int64_t n_orders = -1;
+        int64_t n_cuts = -1;
         const double *xyzs = nullptr, *forces = nullptr;
         std::vector<double> energies;
         double virial[9] = {};

@@ -28,9 +28,7 @@ class Plugin:
         self.species[list(ignored)] = -1
         self.owner, self.shift = found.owner, np.concatenate((np.zeros((n, 3)), found.image_shift))
         self.first, self.neighbor = found.first.copy(), found.neighbor.copy()
-        order = np.argsort(self.species, kind="stable").astype(np.int32)
-        begins = np.searchsorted(self.species[order], np.arange(3))
-        self.centres, self.offsets = order[begins[0] :].copy(), (begins - begins[0]).astype(np.int64)
+        self.centres = np.flatnonzero(self.species >= 0).astype(np.int32)
         self.xyzs = np.empty((len(self.owner), 4))
         self.energies, self.forces, self.virial = np.empty(n), np.empty((len(self.owner), 4)), np.empty(9)
         self.coincident = np.full(2, -1, dtype=np.int32)
@@ -46,7 +44,6 @@ class Plugin:
             self.first,
             self.neighbor,
             self.centres,
-            self.offsets,
             self.energies,
             self.forces,
             self.virial,

@@ -154,7 +154,7 @@ def test_no_atoms():
     assert neighbors.edges(np.zeros((0, 3)), np.eye(3), 5.0).D.shape == (0, 3)
     assert neighbors.pack(np.zeros((0, 3)), np.eye(3), np.zeros(0, np.int32)).shape == (0, 4)
     assert neighbors.fold(np.zeros((0, 3))).shape == (0, 3)
-    assert_array_equal(neighbors.species_order(np.zeros(0, np.int32), 2).offsets, [0, 0, 0])
+    assert len(neighbors.centres) == 0
 
 
 def test_more_than_a_thousand_neighbors():
@@ -280,21 +280,6 @@ def test_pack_and_fold():
         neighbors.fold(extended[1:])
     with pytest.raises(ValueError, match="positions must have shape"):
         neighbors.pack(positions[1:], cell, species)
-
-
-def test_species_order():
-    neighbors = find_neighbors(cloud(7, 4), NO_CELL, np.zeros(3, bool), 3.0)
-    species = np.array([2, 0, 2, 0, 3, 0, 2], np.int32)
-    order = neighbors.species_order(species, 5)
-    assert order.order.tolist() == [1, 3, 5, 0, 2, 6, 4]
-    assert order.offsets.tolist() == [0, 3, 3, 6, 7, 7]
-    assert neighbors.species_order(species.copy(), 5) is order
-    species[0] = 1  # in place: the list must not have kept the array itself
-    assert neighbors.species_order(species, 5).order.tolist() == [1, 3, 5, 0, 2, 6, 4]
-    assert neighbors.species_order(species, 5).offsets.tolist() == [0, 3, 4, 6, 7, 7]
-    for bad in (3, 2):
-        with pytest.raises(ValueError, match=f"species must lie in 0..{bad - 1}"):
-            neighbors.species_order(species, bad)
 
 
 def test_list_of_another_search():

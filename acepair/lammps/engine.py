@@ -53,7 +53,6 @@ class Engine:
         self.elements: tuple[str, ...] = tuple(metadata["elements"].split())
         self.plans = plans = read_plans(tensors, self.elements)
         self.engines = [make_engine_plan(plan) for plan in plans]
-        self._n_species = [len(plan.elements) for plan in plans]  # a plan may know more elements than the model
         self.rcut = max(float(plan.rcut.max()) for plan in plans)
         self._species = [np.array([plan.elements.index(e) for e in self.elements], np.int32) for plan in plans]
         self.memory = _kernels.Memory()
@@ -90,17 +89,16 @@ class Engine:
         n = len(positions)
         packed, forces, energies = np.empty((n, 4)), np.zeros((n, 4)), np.zeros(n)
         total = np.zeros((len(neighbor), 3)) if edge_gradients else None
-        for engine, n_species, index in zip(self.engines, self._n_species, self._species, strict=True):
+        centres = np.arange(n_centres, dtype=np.int32)
+        for engine, index in zip(self.engines, self._species, strict=True):
             own = np.where(species < 0, -1, index[species])
             packed[:, :3], packed[:, 3] = positions, own
-            centres, species_first = _in_order(own[:n_centres], n_species)
             gradients = np.zeros_like(total) if total is not None else None
             arguments = (
                 packed,
                 first,
                 neighbor,
                 centres,
-                species_first,
                 energies,
                 forces,
                 np.zeros(9),
@@ -127,10 +125,3 @@ class Engine:
             raise ValueError(f"model covers {', '.join(self.elements)}; there is also {', '.join(map(str, unknown))}")
         index = {name: k for k, name in enumerate(self.elements)}
         return np.array([index.get(str(name), -1) for name in names], dtype=np.int32)
-
-
-def _in_order(species: Int32Array, n_species: int) -> tuple[Int32Array, IntArray]:
-    """Centres in order of species, without ignored ones, and where each species begins."""
-    order = np.argsort(species, kind="stable").astype(np.int32)
-    begins = np.searchsorted(species[order], np.arange(n_species + 1))
-    return np.ascontiguousarray(order[begins[0] :]), (begins - begins[0]).astype(np.int64)

@@ -29,7 +29,6 @@ class _Views(NamedTuple):
     first: IntArray
     neighbor: Int32Array
     centres: Int32Array
-    species_first: IntArray
     energies: FloatArray  #: (n_local,)
     forces: FloatArray  #: (n_rows, 4)
     virial: FloatArray  #: (9,)
@@ -76,9 +75,9 @@ class Hosted:
     @_reporting
     def bind(self, plan: int, *buffers: memoryview) -> str | None:
         """Take the arrays of a plan: called when the neighbour list is new, or an array has moved."""
-        dtypes = (np.float64, np.int64, *[np.int32] * 2, np.int64, *[np.float64] * 3, np.int32)
+        dtypes = (np.float64, np.int64, *[np.int32] * 2, *[np.float64] * 3, np.int32)
         arrays: list[Any] = [_view(buffer, dtype) for buffer, dtype in zip(buffers, dtypes, strict=True)]
-        arrays[0], arrays[6] = arrays[0].reshape(-1, 4), arrays[6].reshape(-1, 4)
+        arrays[0], arrays[5] = arrays[0].reshape(-1, 4), arrays[5].reshape(-1, 4)
         self._views[plan] = _Views(*arrays)
         if self._on_device:
             self._on_device[plan].bind()
@@ -95,7 +94,7 @@ class Hosted:
 
     def _evaluate(self, plan: int, v: _Views, edges: FloatArray | None) -> tuple[int, int]:
         assert self.engine is not None
-        lists = (v.xyzs, v.first, v.neighbor, v.centres, v.species_first)
+        lists = (v.xyzs, v.first, v.neighbor, v.centres)
         coincident: tuple[int, int] = _kernels.evaluate(
             self.engine.engines[plan], self.engine.memory, *lists, v.energies, v.forces, v.virial, None, edges, 1
         )

@@ -140,11 +140,10 @@ void basis_rows_block(const Plan &plan, const RowPlan &rows, const System &syste
     const int64_t column = int64_t(z_i) * rows.n_functions;
     BlockResult edges{};
     edges.edge_count = work.edge_count, edges.edge_neighbor = work.edge_neighbor, edges.n_edge_blocks = work.n_edge_blocks;
-    edges.coincident[0] = -1;
+    find_edges_of_block(plan, system, centres, work, edges);
+    if (edges.coincident[0] >= 0) out.coincident[0] = edges.coincident[0], out.coincident[1] = edges.coincident[1];
     Vec unused_energy = broadcast(0);
     for (int k = 0; k < centres.count; ++k) {
-        find_edges_of_team(plan, system, centres, k, work, edges);
-        if (edges.coincident[0] >= 0) out.coincident[0] = edges.coincident[0], out.coincident[1] = edges.coincident[1];
         embed<LMAX>(plan, centres, k, work, edges, k * work.max_blocks, unused_energy);
         pool(plan, z_i, k, work);
     }

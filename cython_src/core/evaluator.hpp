@@ -12,17 +12,16 @@
 
 namespace acepair::ACEPAIR_ISA {
 
-/// Edges of every centre of team t; places beyond the last centre have none. out.coincident: two atoms in the same place, if there are.
-ACEPAIR_FN void find_edges_of_team(const Plan &plan, const System &system, const CentreBlock &centres, int t, Workspace &work, BlockResult &out) {
-    for (int c = 0; c < team; ++c) {
-        const int k = t * team + c;
-        if (k >= centres.count) {
-            for (int z_j = 0; z_j < plan.n_species; ++z_j) work.edges[c].count[z_j] = 0;
-            continue;
-        }
-        const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, centres.species, work.edges[c]);
+/// Edges of every centre, found one behind the other: nothing waits for the places of atoms that come from far away. Places beyond
+/// the last centre have none. out.coincident: two atoms in the same place, if there are.
+ACEPAIR_FN void find_edges_of_block(const Plan &plan, const System &system, const CentreBlock &centres, Workspace &work, BlockResult &out) {
+    out.coincident[0] = out.coincident[1] = -1;
+    for (int k = 0; k < centres.count; ++k) {
+        const int32_t i = centres.centre[k], coincident = find_edges(plan, system, i, centres.species, work.edges[k]);
         if (coincident >= 0) out.coincident[0] = i, out.coincident[1] = coincident;
     }
+    for (int k = centres.count; k % team; ++k)
+        for (int z_j = 0; z_j < plan.n_species; ++z_j) work.edges[k].count[z_j] = 0;
 }
 
 /// Vectors and distances of every edge of team t, in blocks of W64 edges of each of its centres to neighbours of one species.
@@ -40,7 +39,7 @@ ACEPAIR_STAGE void place_edges(const Plan &plan, const CentreBlock &centres, int
         const int32_t *j_from[team];
         int32_t counts[team], most = 0;
         for (int c = 0; c < team; ++c) {
-            const Edges &edges = work.edges[c];
+            const Edges &edges = work.edges[t * team + c];
             const int64_t first = z_j * edges.capacity;
             x_from[c] = edges.x + first, y_from[c] = edges.y + first, z_from[c] = edges.z + first, j_from[c] = edges.j + first;
             counts[c] = edges.count[z_j], most = counts[c] > most ? counts[c] : most;
@@ -205,13 +204,12 @@ template <int LMAX>
 void evaluate_block(const Plan &plan, const System &system, const CentreBlock &centres, Workspace &work, bool want_gradients,
                     BlockResult &out) {
     const int z_i = centres.species, n_teams = (centres.count + team - 1) / team;
-    out.coincident[0] = out.coincident[1] = -1;
+    find_edges_of_block(plan, system, centres, work, out);
     Vec pair_energy[W64];
     int64_t first_out[W64], n_out = 0;
     for (int t = 0; t < W64; ++t) pair_energy[t] = broadcast(0), work.n_blocks[t] = 0, out.n_edge_blocks[t] = 0;
 
     for (int t = 0; t < n_teams; ++t) {
-        find_edges_of_team(plan, system, centres, t, work, out);
         first_out[t] = n_out;
         embed<LMAX>(plan, centres, t, work, out, n_out, pair_energy[t]);
         n_out += work.n_blocks[t];

@@ -29,7 +29,7 @@ struct Stretch {
 /// Memory of one thread, carved from one buffer. All sizes follow from the plan and the longest neighbour list.
 struct Workspace {
     EdgeBlockLayout layout;
-    Edges edges[team];      ///< of the centres of a team
+    Edges edges[W];         ///< of every centre
     int n_species;
     int64_t max_blocks;     ///< edge blocks of one team
     Vec *edge_blocks;       ///< (W64, max_blocks, layout.size)

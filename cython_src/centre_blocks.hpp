@@ -1,0 +1,54 @@
+// Which centres are evaluated together.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "core/system.hpp"
+
+namespace acepair {
+
+/// Centres in blocks of one species. Whatever their species, blocks are in the order of their first centres: those near one another find
+/// their common neighbours in the cache.
+class CentreBlocks {
+public:
+    std::vector<CentreBlock> blocks;
+    int64_t longest_block = 0, longest = 0;  ///< neighbours in the list of all centres of a block, and of a centre: no block has more
+
+    CentreBlocks() = default;
+    CentreBlocks(CentreBlocks &&) = default;  // blocks point into members
+
+    /// Cut `centres`, in the order in which to visit them, into blocks of up to `width`. Those without a species are left out.
+    void cut(const System &system, const int32_t *centres, int64_t n_centres, int n_species, int width) {
+        blocks.clear();
+        longest_block = longest = 0;
+        members.resize(n_centres + int64_t(n_species) * width);
+        unfinished.assign(n_species, {none, 0});
+        for (int64_t k = 0; k < n_centres; ++k) {
+            const int32_t i = centres[k], species = int32_t(system.xyzs[4 * int64_t(i) + 3]);
+            if (species < 0) continue;
+            Unfinished &its = unfinished[species];
+            if (its.block == none) {
+                its = {int64_t(blocks.size()), 0};
+                blocks.push_back({members.data() + its.block * width, 0, species});
+            }
+            CentreBlock &block = blocks[its.block];
+            members[its.block * width + block.count++] = i;
+            const int64_t n_neighbors = system.first[i + 1] - system.first[i];
+            its.n_neighbors += n_neighbors;
+            longest = std::max(longest, n_neighbors), longest_block = std::max(longest_block, its.n_neighbors);
+            if (block.count == width) its.block = none;
+        }
+    }
+
+private:
+    static constexpr int64_t none = -1;
+    struct Unfinished {
+        int64_t block, n_neighbors;
+    };
+    std::vector<Unfinished> unfinished;  ///< of every species
+    std::vector<int32_t> members;        ///< (blocks, width)
+};
+
+}  // namespace acepair

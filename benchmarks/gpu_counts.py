@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from gpu.stored import CASES, load
 
 from acepair.gpu.source import Layout, choose_layout, scratch_nodes, sizes_of
+from acepair.gpu.sums import make_sums
 from acepair.gpu.tables import make_channels, make_products
 from acepair.plan import BasisKind, Plan, RadialPlan
 
@@ -49,52 +50,58 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
     """Count for atoms with `n_edges` neighbours within the cutoff of `n_list` in the list; energies and forces."""
     size = np.dtype(dtype).itemsize
     assert plan.dag is not None
-    channels, products = make_channels(plan), make_products(plan.dag, plan.coefficients)
-    sizes = sizes_of(plan)
+    sums = make_sums(plan)
+    channels, products = make_channels(sums.edges), make_products(plan.dag, plan.coefficients)
+    sizes = sizes_of(plan, sums)
     layout = layout or choose_layout(sizes, size, 227 * 1024)
-    n_A, n_Y, n_pairs = plan.n_A, (plan.lmax + 1) ** 2, len(plan.rcut)
+    n_A, n_sums, n_Y, n_pairs = plan.n_A, sums.edges.n_A, (plan.lmax + 1) ** 2, len(plan.rcut)
     # channels that a species pair leaves out are not evaluated
-    used = float((channels.A >= 0).sum()) / n_pairs
-    A_used = float((channels.A_function >= 0).sum()) / n_pairs
+    used = float((channels.sum >= 0).sum()) / n_pairs
+    of_l = np.repeat(np.arange(plan.lmax + 1), np.diff(channels.group_first))
+    groups_used = (channels.group_function >= 0).sum(axis=0) / n_pairs
+    sums_used = float(groups_used @ (2 * of_l + 1))
+    Y_read = float(groups_used @ np.where(of_l > 0, 2 * of_l + 1, 0))
+    mix = 0 if sums.mix is None else len(sums.mix.A_sum)  # terms, there and again on the way back
+    unmixed = 0 if sums.mix is None else n_A
     leaves, uses = len(products.leaf_other), len(products.use)
     outside = scratch_nodes(sizes, layout)
-    pair = [sum(_radial(term, slopes) for term in plan.pair_terms) for slopes in (False, True)]
-    embed = [_SHAPE + _radial(plan.radial, slopes) + 3 * n_Y for slopes in (False, True)]
+    pair = [sum(_radial(term, slopes, 1) for term in plan.pair_terms) for slopes in (False, True)]
+    embed = [_SHAPE + _radial(sums.edges.radial, slopes, sums.n_contracted) + 3 * n_Y for slopes in (False, True)]
     edge_bytes = 4 + 4  # slot, neighbour
     access, uniform = size / 128, 1 / 32  # wavefronts of a number per thread, and of one for a warp
     return {
         "pack_rows": Work(20, 24 + 20 + 32 + 104),
         "find_edges": Work(8 * n_list, 4 * n_list + 32 + 4 * n_edges + 4 * size * (n_list - n_edges)),
         "pool": Work(
-            n_edges * (embed[0] + pair[0] + A_used),
-            n_edges * edge_bytes + 32 + n_A * size + 8,
-            n_edges * (sizes.n_functions + n_Y + 2 * A_used) * access,
+            n_edges * (embed[0] + pair[0] + sums_used),
+            n_edges * edge_bytes + 32 + n_sums * size + 8,
+            n_edges * ((sizes.n_functions + n_Y + groups_used.sum()) * access + Y_read * uniform),
         ),
         "products": Work(
-            2 * products.n_internal + leaves + uses + 2 * products.n_stored,
-            2 * n_A * size + 24 + (1 + 2) * outside * size,
-            (n_A + 3 * products.n_internal + leaves + 2 * uses + products.n_stored) * access
-            + (products.n_internal + leaves + uses + 6 * products.n_stored) * uniform,
+            2 * products.n_internal + leaves + uses + 2 * products.n_stored + 2 * mix,
+            2 * (n_sums + unmixed) * size + 24 + (1 + 2) * outside * size,
+            (2 * mix + n_A + 3 * products.n_internal + leaves + 2 * uses + products.n_stored) * access
+            + (4 * mix + products.n_internal + leaves + uses + 6 * products.n_stored) * uniform,
         ),
         "backward": Work(
-            n_edges * (embed[1] + pair[1] + 5 * n_Y + 2 * A_used + used + 10),
-            n_edges * (edge_bytes + 4 * size) + 32 + n_A * size + 48,
-            6 * n_edges * access + n_edges / 32 * A_used,
+            n_edges * (embed[1] + pair[1] + 5 * n_Y + 2 * sums_used + used + 10),
+            n_edges * (edge_bytes + 4 * size) + 32 + n_sums * size + 48,
+            6 * n_edges * access + n_edges / 32 * sums_used,
         ),
         "gather_forces": Work(3 * n_list, n_list * (8 + 4 * size) + 48),
         "sum_segments": Work(1, 8),
     }
 
 
-def _radial(radial: RadialPlan | None, slopes: bool) -> float:
-    """Operations for all functions of one edge."""
+def _radial(radial: RadialPlan | None, slopes: bool, n_contracted: int) -> float:
+    """Operations for all functions of one edge, of a series those whose weights act on edges."""
     if radial is None:
         return 0
     if radial.kind == BasisKind.TABLE:
         return radial.n_functions * (1 + slopes) * radial.table.shape[2]
     n_q = radial.recurrence.shape[1]
     recurrence = n_q * (5 if slopes else 3)
-    contraction = radial.n_functions * n_q * (1 + slopes) if radial.kind == BasisKind.SERIES else 0
+    contraction = n_contracted * n_q * (1 + slopes) if radial.kind == BasisKind.SERIES else 0
     return recurrence + contraction
 
 

@@ -23,6 +23,7 @@ from .source import (
     scratch_nodes,
     sizes_of,
 )
+from .sums import Mix, Sums, make_sums
 from .tables import Channels, Products, make_channels, make_products, permuted, weights_functions_last
 
 _FEW_COLUMNS = 1 << 14  # below, blocks take fewer columns, so that all multiprocessors have some
@@ -67,7 +68,7 @@ class DevicePlan:
     layout : Layout, optional
         Chosen unless given.
     chunk_bytes : int
-        What A, its adjoint and nodes outside of shared memory may take.
+        What sums, their adjoints and nodes outside of shared memory may take.
     """
 
     def __init__(
@@ -83,13 +84,15 @@ class DevicePlan:
         plan = permuted(plan, elements)
         self.backend, self.dtype = backend, np.dtype(dtype)
         itemsize = self.dtype.itemsize
-        self.sizes = sizes_of(plan)
+        sums = make_sums(plan)
+        self.sizes = sizes_of(plan, sums)
         self.layout = layout or choose_layout(self.sizes, itemsize, backend.max_shared)
-        self.n_A, self.n_species = plan.n_A, len(elements)
+        self.n_species = len(elements)
+        self._n_sums, self._n_unmixed = sums.edges.n_A, 0 if sums.mix is None else plan.n_A
         self.E0 = plan.E0
-        channels, products = make_channels(plan), make_products(_dag(plan), plan.coefficients)
-        self.source = model_source(plan, channels, products, self.layout, self.dtype)
-        self.model = _model_struct(backend, plan, channels, products, self.dtype)
+        channels, products = make_channels(sums.edges), make_products(_dag(plan), plan.coefficients)
+        self.source = model_source(plan, sums, channels, products, self.layout, self.dtype)
+        self.model = _model_struct(backend, plan, sums, channels, products, self.dtype)
         self.shared_bytes = {
             "pool": pool_bytes(self.sizes, self.layout, itemsize),
             "products": products_bytes(self.sizes, self.layout, itemsize),
@@ -100,7 +103,7 @@ class DevicePlan:
         #: of a block, where it is not 128
         self.threads = {"pool": edge_threads, "backward": edge_threads, "products": tile * self.layout.product_rows}
         self._scratch = scratch_nodes(self.sizes, self.layout)
-        column_bytes = (2 * plan.n_A + self._scratch) * itemsize + 8
+        column_bytes = (2 * self._n_sums + self._n_unmixed + self._scratch) * itemsize + 8
         self._most_columns = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
         self._kernels: dict[str, Kernel] = {}
         self._work: Struct | None = None
@@ -158,7 +161,7 @@ class DevicePlan:
         return self._kernels[name]
 
     def _prepare(self, buffers: Buffers) -> tuple[Struct, int]:
-        """Return the struct of working memory for a list, and how many columns A has room for."""
+        """Return the struct of working memory for a list, and how many columns sums have room for."""
         list_ = self._list = buffers.list
         chunk = min(self._most_columns, max(list_.n_columns, PAD))
         if self._work is None or self._buffers is not buffers:
@@ -169,8 +172,9 @@ class DevicePlan:
                 "Work",
                 **buffers.arrays,
                 slot_end=xp.empty((max(list_.n_columns, 1), self.n_species), dtype=xp.int32),
-                A=xp.empty((max(self.n_A, 1), chunk), dtype=self.dtype),
-                A_adj=xp.empty((max(self.n_A, 1), chunk), dtype=self.dtype),
+                sums=xp.empty((max(self._n_sums, 1), chunk), dtype=self.dtype),
+                sums_adj=xp.empty((max(self._n_sums, 1), chunk), dtype=self.dtype),
+                A_adj=xp.empty((max(self._n_unmixed, 1), chunk), dtype=self.dtype),
                 scratch=xp.empty(max(self._scratch * chunk, 1), dtype=self.dtype),
                 pair_energy=xp.empty(chunk),
                 chunk=chunk,
@@ -184,14 +188,16 @@ def _dag(plan: Plan) -> Dag:
     return plan.dag or Dag(0, none, none, none, np.zeros(1, dtype=np.int32), none, np.zeros(0, dtype=np.int64))
 
 
-def _model_struct(backend: Backend, plan: Plan, channels: Channels, products: Products, real: np.dtype[Any]) -> Struct:
+def _model_struct(
+    backend: Backend, plan: Plan, sums: Sums, channels: Channels, products: Products, real: np.dtype[Any]
+) -> Struct:
     """Upload a plan."""
     terms = [_radial_struct(backend, term, real) for term in plan.pair_terms]
     term_array = backend.xp.concatenate([term.array for term in terms]) if terms else None
     integers = {
-        "channel_A": channels.A,
-        "A_function": channels.A_function,
-        "A_harmonic": channels.A_harmonic,
+        "channel_sum": channels.sum,
+        "group_sum": channels.group_sum,
+        "group_function": channels.group_function,
         "product_first": products.product_first,
         "product": products.product,
         "row_first": products.row_first,
@@ -206,14 +212,31 @@ def _model_struct(backend: Backend, plan: Plan, channels: Channels, products: Pr
         E0=to_device(backend, plan.E0),
         rcut=to_device(backend, plan.rcut),
         pair_terms=term_array,
-        radial=None if plan.radial is None else _radial_struct(backend, plan.radial, real),
+        radial=None if sums.edges.radial is None else _radial_struct(backend, sums.edges.radial, real),
         leaf=to_device(backend, _leaves(products, real)),
         node_coefficient=to_device(backend, products.node_coefficient, real),
         n_leaf_terms=len(products.leaf_other),
+        **_mix_fields(backend, sums.mix, real),
         **{name: to_device(backend, array, np.int32) for name, array in integers.items()},
     )
     struct.fields["terms"] = terms  # to keep them
     return struct
+
+
+def _mix_fields(backend: Backend, mix: Mix | None, real: np.dtype[Any]) -> dict[str, Any]:
+    """Fields of `Model` that say how A is made of sums."""
+    if mix is None:
+        names = ("mix_first", "mix_sum", "mix_weight", "unmix_first", "unmix_A", "unmix_weight")
+        return {**dict.fromkeys(names), "n_mix_terms": 0}
+    return {
+        "mix_first": to_device(backend, mix.A_first, np.int32),
+        "mix_sum": to_device(backend, mix.A_sum, np.int32),
+        "mix_weight": to_device(backend, mix.A_weight, real),
+        "unmix_first": to_device(backend, mix.sum_first, np.int32),
+        "unmix_A": to_device(backend, mix.sum_A, np.int32),
+        "unmix_weight": to_device(backend, mix.sum_weight, real),
+        "n_mix_terms": len(mix.A_sum),
+    }
 
 
 def _leaves(products: Products, real: np.dtype[Any]) -> npt.NDArray[np.int32]:

@@ -13,6 +13,7 @@ import numpy as np
 from .._types import FloatArray
 from ..plan import BasisKind, Plan
 from .backend import KERNELS
+from .sums import Sums
 from .tables import Channels, Products
 
 PAD = 32  #: columns of a species are filled up to a multiple of this, which every tile divides
@@ -42,11 +43,11 @@ class Sizes:
     n_internal: int
 
 
-def sizes_of(plan: Plan) -> Sizes:
+def sizes_of(plan: Plan, sums: Sums) -> Sizes:
     """Sizes of a plan."""
     n_internal = 0 if plan.dag is None else len(plan.dag.parent)
     return Sizes(
-        n_functions=1 if plan.radial is None else plan.radial.n_functions,
+        n_functions=1 if sums.edges.radial is None else sums.edges.radial.n_functions,
         n_harmonics=(plan.lmax + 1) ** 2,
         n_stored=plan.n_A + n_internal,
         n_internal=n_internal,
@@ -99,13 +100,13 @@ def _pool_bytes(sizes: Sizes, threads: int, itemsize: int) -> int:
 
 
 def model_source(
-    plan: Plan, channels: Channels, products: Products, layout: Layout, dtype: np.dtype[np.generic]
+    plan: Plan, sums: Sums, channels: Channels, products: Products, layout: Layout, dtype: np.dtype[np.generic]
 ) -> str:
     """Return the translation unit of a model's kernels.
 
     Linear parameters, cutoffs and weights are data: they do not occur in it.
     """
-    radial = plan.radial
+    radial = sums.edges.radial
     kind = BasisKind.RECURRENCE if radial is None else radial.kind
     lmax = max(plan.lmax, 0)
     constants = {
@@ -117,7 +118,10 @@ def model_source(
         "N_Q": 0 if radial is None else radial.recurrence.shape[1],
         "RADIAL_KIND_NUMBER": int(kind),
         "N_A": plan.n_A,
+        "N_SUMS": sums.edges.n_A,
         "N_CHANNELS": len(channels.function),
+        "N_GROUPS": len(channels.group_sum),
+        "N_MOMENT_DEGREES": sums.n_degrees,
         "N_STORED": products.n_stored,
         "N_INTERNAL": products.n_internal,
         "N_LEVELS": products.n_levels,
@@ -147,6 +151,7 @@ def model_source(
                 for name, row in harmonics.items()
             ),
             f"{unused} ACEPAIR_CONSTANT int CHANNEL_FIRST[] = {_braces(channels.first.tolist())};",
+            f"{unused} ACEPAIR_CONSTANT int GROUP_FIRST[] = {_braces(channels.group_first.tolist())};",
             f"{unused} ACEPAIR_CONSTANT int CHANNEL_FUNCTION[] = {_braces(channels.function.tolist() or [0])};",
             "}",
             '#include "evaluate.cu"',

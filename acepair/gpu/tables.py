@@ -13,13 +13,14 @@ from ..plan import BasisKind, Dag, Plan, RadialPlan, int32
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Channels:
-    """The pairs (l, radial function) that make A, by l: the same for all species pairs, which may leave some out."""
+    """The pairs (l, radial function) that are summed, by l: the same for all species pairs; some may lack one."""
 
     first: Int32Array  #: (lmax + 2,) channels of each l
     function: Int32Array  #: (n_channels,)
-    A: Int32Array  #: (n_pairs, n_channels) first A of the channel, −1 where it vanishes
-    A_function: Int32Array  #: (n_pairs, n_A) function of every A, −1 where it vanishes
-    A_harmonic: Int32Array  #: (n_A,) l² + l + m
+    sum: Int32Array  #: (n_pairs, n_channels) first sum of the channel, −1 where it vanishes
+    group_first: Int32Array  #: (lmax + 2,) groups of each l
+    group_sum: Int32Array  #: (n_groups,) first of a group's 2 l + 1 sums
+    group_function: Int32Array  #: (n_pairs, n_groups) function of every group, −1 where its sums vanish
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -105,35 +106,38 @@ def weights_functions_last(radial: RadialPlan) -> FloatArray:
 
 
 def make_channels(plan: Plan) -> Channels:
-    """Find the channels of a plan's runs."""
+    """Find the channels of the runs of a plan whose A are the sums: `Sums.edges`."""
     n_l, n_pairs = plan.lmax + 1, len(plan.rcut)
     runs = [
         [plan.runs[plan.run_first[p * n_l + l] : plan.run_first[p * n_l + l + 1]].tolist() for l in range(n_l)]
         for p in range(n_pairs)
     ]
     first, function = [0], []
-    A = np.full((n_pairs, 0), -1, dtype=np.int32)
-    A_function = np.full((n_pairs, plan.n_A), -1, dtype=np.int32)
-    A_harmonic = np.zeros(plan.n_A, dtype=np.int32)
+    first_sum = np.full((n_pairs, 0), -1, dtype=np.int32)
+    groups: list[list[int]] = []  # first sums by l
     for l in range(n_l):
         for f in sorted({f for of_pair in runs for f, _ in of_pair[l]}):
-            # one function may serve several A of a pair
+            # one function may serve several sums of a pair
             served = [[a for g, a in of_pair[l] if g == f] for of_pair in runs]
             many = max(map(len, served))
             function += [f] * many
             columns = np.array([a + [-1] * (many - len(a)) for a in served], dtype=np.int32)
-            A = np.concatenate((A, columns), axis=1)
+            first_sum = np.concatenate((first_sum, columns), axis=1)
         first.append(len(function))
-        for p, of_pair in enumerate(runs):
-            for f, a in of_pair[l]:
-                A_function[p, a : a + 2 * l + 1] = f
-                A_harmonic[a : a + 2 * l + 1] = np.arange(l * l, (l + 1) ** 2)
+        groups.append(sorted({a for of_pair in runs for _, a in of_pair[l]}))
+    if groups:  # sums to which nothing adds are groups of l = 0: they must become zero
+        summed = {a + m for l, of_l in enumerate(groups) for a in of_l for m in range(2 * l + 1)}
+        groups[0] += sorted(set(range(plan.n_A)) - summed)
+    group_sum = [a for of_l in groups for a in of_l]
+    of_run = [{a: f for of_l in of_pair for f, a in of_l} for of_pair in runs]
+    group_function = [[functions.get(a, -1) for a in group_sum] for functions in of_run]
     return Channels(
         first=int32(first),
         function=int32(function),
-        A=np.ascontiguousarray(A),
-        A_function=A_function,
-        A_harmonic=A_harmonic,
+        sum=np.ascontiguousarray(first_sum),
+        group_first=int32(np.cumsum([0, *map(len, groups)])),
+        group_sum=int32(group_sum),
+        group_function=int32(group_function).reshape(n_pairs, -1),
     )
 
 

@@ -25,7 +25,7 @@ struct Radial {
     const EnvelopeParameters *envelope;    ///< (n_pairs,)
     const real *rcut;                      ///< (n_pairs,) Å
     const real *recurrence;                ///< (3, n_polynomials)
-    const real *weights;                   ///< (n_pairs, n_polynomials, n_functions): functions last, unlike the plan
+    const real *weights;                   ///< (n_pairs, n_polynomials, functions that are contracted): functions last, unlike the plan
     const real *table;                     ///< (n_pairs, n_intervals, degree + 1, n_columns)
 };
 
@@ -52,9 +52,15 @@ struct Model {
     const double *rcut;             ///< (n_pairs,) Å
     const Radial *pair_terms;       ///< (N_PAIR_TERMS,)
     const Radial *radial;           ///< many-body part
-    const int32_t *channel_A;       ///< (n_pairs, N_CHANNELS) first A of a channel, −1 where it vanishes
-    const int32_t *A_function;      ///< (n_pairs, N_A) radial function of each A, −1 where it vanishes
-    const int32_t *A_harmonic;      ///< (N_A,) l² + l + m
+    const int32_t *channel_sum;     ///< (n_pairs, N_CHANNELS) first sum of a channel, −1 where it vanishes
+    const int32_t *group_sum;       ///< (N_GROUPS,) first of the 2 l + 1 sums of each radial function and l
+    const int32_t *group_function;  ///< (n_pairs, N_GROUPS) the radial function, −1 where the sums vanish
+    const int32_t *mix_first;       ///< (N_A + 1,) with moments: terms of each A
+    const int32_t *mix_sum;         ///< (n_mix_terms,)
+    const real *mix_weight;         ///< (NZ, n_mix_terms)
+    const int32_t *unmix_first;     ///< (N_SUMS + 1,) the same matrix by sums
+    const int32_t *unmix_A;         ///< (n_mix_terms,)
+    const real *unmix_weight;       ///< (NZ, n_mix_terms)
     const int32_t *product_first;   ///< (N_LEVELS + 1,) internal nodes of each level, from 1 on
     const Product *product;         ///< (N_INTERNAL,) by level
     const int32_t *row_first;       ///< (N_LEVELS + 2,) rows of the adjoint by level, the highest level first, A last
@@ -64,7 +70,7 @@ struct Model {
     const int32_t *use_first;       ///< (N_STORED + 1,) internal nodes of which a row's node is a factor
     const Use *use;
     const real *node_coefficient;   ///< (NZ, N_STORED) c̃ of stored nodes
-    int64_t n_leaf_terms;
+    int64_t n_leaf_terms, n_mix_terms;
 };
 
 /// Atoms and who is whose neighbour. Columns are centres sorted by species, each species filled up to whole tiles; rows are atoms
@@ -99,7 +105,8 @@ struct Work {
     double *xyzs;         ///< (n_rows, 4) Å and species
     int32_t *slot;        ///< (n_edges,) of each column the places, in its row of edges, of those within the cutoff
     int32_t *slot_end;    ///< (n_columns, NZ) how many of them up to and including each species
-    real *A, *A_adj;      ///< (N_A, chunk)
+    real *sums, *sums_adj; ///< (N_SUMS, chunk) A, or what A is made of, and ∂E/∂sums
+    real *A_adj;          ///< (N_A, chunk) with moments
     real *scratch;        ///< nodes that shared memory cannot hold
     double *pair_energy;  ///< (chunk,)
     real *gradient;       ///< (n_edges, 4) ∂E/∂D, eV/Å; zero beyond the cutoff
@@ -109,7 +116,7 @@ struct Work {
     double *partial;      ///< (n_segments, 10)
     double *totals;       ///< (n_structures, 10) energy and virial
     int64_t *status;      ///< (3,): 1 + an edge between atoms in the same place; 1 if the list holds no longer; 1 if not finite
-    int64_t chunk;        ///< columns that A has room for
+    int64_t chunk;        ///< columns that sums have room for
     int64_t columns_per_block;
 };
 

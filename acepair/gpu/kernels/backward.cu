@@ -28,30 +28,48 @@ ACEPAIR_KERNEL(EDGE_THREADS) backward(const Model *model_, const List *list_, co
             const real d = sqrt(x * x + y * y + z * z), inverse_d = 1 / d;
             real slope = pair_terms(model.pair_terms, edge.pair, d, inverse_d).slope, gx = 0, gy = 0, gz = 0;
             if constexpr (HAS_MANY_BODY) {
-                real R[N_R], dR[N_R];
-                radial_functions<true>(*model.radial, edge.pair, d, inverse_d, R, dR);
                 const real scale = SPHERICAL ? inverse_d : real(1);
                 Harmonics harmonics(x * scale, y * scale, z * scale);
+                const int32_t *const channel_sum = model.channel_sum + edge.pair * N_CHANNELS;
+                const real *const sums_adj = work.sums_adj + (block.column + edge.column - chunk_first);
+                // of one channel of degree l: y_adj += ∂E/∂sums R, and the slope along r
+                const auto add_channel = [&](auto degree, int channel, ValueSlope R, const real *y_l, real *y_adj) {
+                    const int s = read(channel_sum + channel);
+                    if (s < 0) return;
+                    const real *w = sums_adj + s * work.chunk;
+                    real R_adj = 0;
+                    unrolled<0, 2 * degree.value + 1>([&](auto m) {
+                        const real w_m = read(w + m.value * work.chunk);
+                        R_adj += w_m * y_l[m.value];
+                        y_adj[m.value] += w_m * R.value;
+                    });
+                    slope += R_adj * R.slope;
+                };
+                constexpr int N_LOW = N_MOMENT_DEGREES * N_MOMENT_DEGREES;  // harmonics of degrees whose sums are moments
+                real y_low[N_LOW + 1], y_low_adj[N_LOW + 1] = {};
+                unrolled<0, N_MOMENT_DEGREES>([&](auto degree) { harmonics.template next<degree.value>(y_low + degree.value * degree.value); });
+                ValueSlope R[N_R];  // of those only which come with weights
+                radial_functions<true>(*model.radial, edge.pair, d, inverse_d, [&](auto k, ValueSlope f) {
+                    if constexpr (is_known<decltype(k)>)
+                        R[k.value] = f;
+                    else
+                        unrolled<0, N_MOMENT_DEGREES>([&](auto degree) {
+                            constexpr int l = degree.value;
+                            add_channel(degree, CHANNEL_FIRST[l] + k, f, y_low + l * l, y_low_adj + l * l);
+                        });
+                });
                 real below[2 * LMAX + 1];
-                const int32_t *const channel_A = model.channel_A + edge.pair * N_CHANNELS;
-                const real *const A_adj = work.A_adj + (block.column + edge.column - chunk_first);
                 unrolled<0, LMAX + 1>([&](auto degree) {
                     constexpr int l = degree.value;
-                    real y_l[2 * l + 1], y_adj[2 * l + 1] = {};
-                    harmonics.template next<l>(y_l);
-                    unrolled<CHANNEL_FIRST[l], CHANNEL_FIRST[l + 1]>([&](auto channel) {
-                        const int a = read(channel_A + channel.value);
-                        if (a < 0) return;
-                        const real *w = A_adj + a * work.chunk;
-                        constexpr int f = CHANNEL_FUNCTION[channel.value];
-                        real R_adj = 0;
-                        unrolled<0, 2 * l + 1>([&](auto m) {
-                            const real w_m = read(w + m.value * work.chunk);
-                            R_adj += w_m * y_l[m.value];
-                            y_adj[m.value] += w_m * R[f];
+                    constexpr bool low = l < N_MOMENT_DEGREES;
+                    real y_high[2 * l + 1], y_high_adj[2 * l + 1] = {};
+                    real *const y_l = low ? y_low + l * l : y_high, *const y_adj = low ? y_low_adj + l * l : y_high_adj;
+                    if constexpr (!low) {
+                        harmonics.template next<l>(y_l);
+                        unrolled<CHANNEL_FIRST[l], CHANNEL_FIRST[l + 1]>([&](auto channel) {
+                            add_channel(degree, channel.value, R[CHANNEL_FUNCTION[channel.value]], y_l, y_adj);
                         });
-                        slope += R_adj * dR[f];
-                    });
+                    }
                     if constexpr (l > 0) add_harmonics_gradient<l>(below, y_adj, gx, gy, gz);
                     unrolled<0, 2 * l + 1>([&](auto m) { below[m.value] = y_l[m.value]; });
                 });

@@ -39,7 +39,11 @@ namespace acepair::gpu {
 /// A number that is known when the code is compiled.
 template <int N> struct Int {
     static constexpr int value = N;
+    ACEPAIR_DEVICE constexpr operator int() const { return N; }
 };
+
+template <class T> constexpr bool is_known = false;
+template <int N> constexpr bool is_known<Int<N>> = true;
 
 /// body(Int<BEGIN>()), ..., body(Int<END − 1>()): unlike a loop, which a compiler may leave as it is, this cannot index arrays of
 /// registers by what is known at run time only.

@@ -1,4 +1,4 @@
-// A_nlm(i) = Σ_j R_nl Y_lm and the pair energy of every centre.
+// The sums over neighbours, A_nlm(i) = Σ_j R_nl Y_lm or moments, and the pair energy of every centre.
 #include "block_edges.hpp"
 #include "harmonics.hpp"
 #include "radial.hpp"
@@ -7,8 +7,55 @@ namespace acepair::gpu {
 
 constexpr int POOL_STRIDE = EDGE_THREADS + 1;  // odd: lanes that read one edge of several rows meet different banks
 
-/// A and pair_energy of a chunk of columns. In turn the block's threads are edges, which leave R, Y and the pair energy in shared
-/// memory, and sums, which each run through the edges of one column in their order. Blocks: columns_per_block columns.
+/// The edges that column k of the block has in a tile of the block's edges.
+struct ColumnInTile {
+    int tile, tile_end, k;
+};
+struct Part {
+    bool starts, goes_on;  ///< sums of the column: columns without edges start theirs, too
+    int begin, end;        ///< edges, counted from the beginning of the tile
+
+    ACEPAIR_DEVICE Part(const BlockEdges &block, ColumnInTile at) {
+        const int first = block.first[at.k], last = block.first[at.k + 1];
+        starts = first >= at.tile && (first < at.tile_end || (first == last && first == at.tile_end));
+        goes_on = first < at.tile && last > at.tile;
+        begin = (first > at.tile ? first : at.tile) - at.tile, end = (last < at.tile_end ? last : at.tile_end) - at.tile;
+    }
+    ACEPAIR_DEVICE bool none() const { return !starts && !goes_on; }
+};
+
+/// Add a column's edges of one tile to the 2 L + 1 sums of a group: R is read once for all of them.
+template <int L>
+ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &work, const BlockEdges &block, ColumnInTile at, int64_t chunk_first,
+                              int group, const real *R, const real *Y) {
+    const Part part(block, at);
+    if (part.none()) return;
+    const int64_t column = block.column + at.k;
+    const int32_t *species_end = work.slot_end + column * N_SPECIES;
+    const int32_t *function = model.group_function + list.column_species[column] * N_SPECIES * N_GROUPS + group;
+    const int first = block.first[at.k] - at.tile;
+    real *const totals = work.sums + read(model.group_sum + group) * work.chunk + (column - chunk_first);
+    real sum[2 * L + 1];
+    unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] = part.starts ? real(0) : totals[m.value * work.chunk]; });
+    int e = part.begin;
+    for (int z = 0; z < N_SPECIES; ++z) {
+        const int z_end = first + species_end[z] < part.end ? first + species_end[z] : part.end;
+        const int f = read(function + z * N_GROUPS);
+        if (f < 0) {
+            e = e > z_end ? e : z_end;
+            continue;
+        }
+        const real *const r = R + f * POOL_STRIDE, *const y = Y + L * L * POOL_STRIDE;
+        for (; e < z_end; ++e) {
+            const real r_e = r[e];
+            unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] += r_e * (L ? y[m.value * POOL_STRIDE + e] : HARMONICS_A[0]); });
+        }
+    }
+    unrolled<0, 2 * L + 1>([&](auto m) { totals[m.value * work.chunk] = sum[m.value]; });
+}
+
+/// Sums and pair_energy of a chunk of columns. In turn the block's threads are edges, which leave R, Y and the pair energy in shared
+/// memory, and groups of sums, which each run through the edges of one column in their order. Blocks: columns_per_block columns.
 ACEPAIR_KERNEL(EDGE_THREADS) pool(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t chunk_columns) {
     const Model model = *model_;
     const List list = *list_;
@@ -32,9 +79,8 @@ ACEPAIR_KERNEL(EDGE_THREADS) pool(const Model *model_, const List *list_, const 
             const real d = sqrt(x * x + y * y + z * z), inverse_d = 1 / d;
             energy[t] = pair_terms(model.pair_terms, edge.pair, d, inverse_d).value;
             if constexpr (HAS_MANY_BODY) {
-                real values[N_R];
-                radial_functions<false>(*model.radial, edge.pair, d, inverse_d, values, nullptr);
-                unrolled<0, N_R>([&](auto k) { R[k.value * POOL_STRIDE + t] = values[k.value]; });
+                radial_functions<false>(*model.radial, edge.pair, d, inverse_d,
+                                        [&](int k, ValueSlope f) { R[k * POOL_STRIDE + t] = f.value; });
                 const real scale = SPHERICAL ? inverse_d : real(1);
                 Harmonics harmonics(x * scale, y * scale, z * scale);
                 unrolled<0, LMAX + 1>([&](auto degree) {
@@ -47,38 +93,21 @@ ACEPAIR_KERNEL(EDGE_THREADS) pool(const Model *model_, const List *list_, const 
         }
         ACEPAIR_SYNC;
         ACEPAIR_PHASE(t) {
-            // columns whose edges begin in this tile start their sums, others go on; the last sum of a column is its pair energy
-            for (int item = t; item < block.n_columns * (N_A + 1); item += EDGE_THREADS) {
-                const int k = item / (N_A + 1), a = item - k * (N_A + 1);
-                const int begin = block.first[k], end = block.first[k + 1];
-                const bool starts = begin >= tile && (begin < tile_end || (begin == end && begin == tile_end));
-                const bool goes_on = begin < tile && end > tile;
-                if (!starts && !goes_on) continue;
-                const int64_t column = block.column + k, place = column - chunk_first;
-                const int from = begin > tile ? begin : tile, to = end < tile_end ? end : tile_end;
-                if (a == N_A) {
-                    double sum = goes_on ? work.pair_energy[place] : 0;
-                    for (int e = from; e < to; ++e) sum += energy[e - tile];
-                    work.pair_energy[place] = sum;
-                    continue;
-                }
-                real *const A = work.A + a * work.chunk + place;
-                real sum = goes_on ? *A : real(0);
-                const int32_t *species_end = work.slot_end + column * N_SPECIES;
-                const int32_t *function = model.A_function + list.column_species[column] * N_SPECIES * N_A + a;
-                const real *const y = Y + model.A_harmonic[a] * POOL_STRIDE - tile;
-                int e = from;
-                for (int z = 0; z < N_SPECIES; ++z) {
-                    const int z_end = begin + species_end[z] < to ? begin + species_end[z] : to;
-                    const int f = read(function + z * N_A);
-                    if (f < 0) {
-                        e = e > z_end ? e : z_end;
-                        continue;
+            unrolled<0, HAS_MANY_BODY ? LMAX + 1 : 0>([&](auto degree) {
+                constexpr int l = degree.value, n_groups = GROUP_FIRST[l + 1] - GROUP_FIRST[l];
+                if constexpr (n_groups > 0)
+                    for (int item = t; item < block.n_columns * n_groups; item += EDGE_THREADS) {
+                        const int k = item / n_groups;
+                        add_group<l>(model, list, work, block, {tile, tile_end, k}, chunk_first, GROUP_FIRST[l] + item - k * n_groups, R, Y);
                     }
-                    const real *const r = R + f * POOL_STRIDE - tile;
-                    for (; e < z_end; ++e) sum += r[e] * y[e];
-                }
-                *A = sum;
+            });
+            for (int k = t; k < block.n_columns; k += EDGE_THREADS) {
+                const Part part(block, {tile, tile_end, k});
+                if (part.none()) continue;
+                double &total = work.pair_energy[block.column + k - chunk_first];
+                double sum = part.starts ? 0 : total;
+                for (int e = part.begin; e < part.end; ++e) sum += energy[e];
+                total = sum;
             }
         }
         ACEPAIR_SYNC;

@@ -1,4 +1,4 @@
-// The product basis: site energies and ∂E/∂A. A block holds the nodes of one tile of columns in shared memory; its threads are
+// The product basis: site energies and ∂E/∂sums. A block holds the nodes of one tile of columns in shared memory; its threads are
 // TILE columns × PRODUCT_ROWS rows of work. No sum is shared by threads: adjoints are gathered row by row,
 //
 //     node_adj[v] = c_v + Σ_leaves c_k · node[other factor] + Σ_internal products k of v  node_adj[k] · node[other factor],
@@ -7,6 +7,15 @@
 #include "arguments.hpp"
 
 namespace acepair::gpu {
+
+/// Row of a sparse matrix times a vector whose elements stand `stride` apart.
+ACEPAIR_DEVICE real mixed(const int32_t *first, const int32_t *index, const real *weight, int row, const real *vector, int64_t stride) {
+    real sum = 0;
+    const int last = read(first + row + 1);
+    ACEPAIR_NO_UNROLL
+    for (int k = read(first + row); k < last; ++k) sum += read(weight + k) * vector[read(index + k) * stride];
+    return sum;
+}
 
 ACEPAIR_KERNEL(TILE * PRODUCT_ROWS)
 products(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t) {
@@ -22,11 +31,15 @@ products(const Model *model_, const List *list_, const Work *work_, int64_t chun
 
     const int64_t place = block_index() * TILE, column = chunk_first + place;
     const int species = list.column_species[column];
+    const real *const mix_weight = model.mix_weight + species * model.n_mix_terms;
+    real *const A_adj = N_MOMENT_DEGREES ? work.A_adj : work.sums_adj;
 
     ACEPAIR_PHASE(t) {
         const int lane = t % TILE;
         energy[t] = 0;
-        for (int a = t / TILE; a < N_A; a += PRODUCT_ROWS) node[a * TILE + lane] = work.A[a * work.chunk + place + lane];
+        const real *const sums = work.sums + place + lane;
+        for (int a = t / TILE; a < N_A; a += PRODUCT_ROWS)
+            node[a * TILE + lane] = N_MOMENT_DEGREES ? mixed(model.mix_first, model.mix_sum, mix_weight, a, sums, work.chunk) : sums[a * work.chunk];
     }
     ACEPAIR_SYNC;
     for (int level = 0; level < N_LEVELS; ++level) {
@@ -73,11 +86,19 @@ products(const Model *model_, const List *list_, const Work *work_, int64_t chun
                 if (level < N_LEVELS)
                     adj[(v - N_A) * TILE + lane] = sum;
                 else
-                    work.A_adj[v * work.chunk + place + lane] = sum;
+                    A_adj[v * work.chunk + place + lane] = sum;
             }
             energy[t] += own;
         }
         ACEPAIR_SYNC;
+    }
+    if constexpr (N_MOMENT_DEGREES > 0) {
+        const real *const unmix_weight = model.unmix_weight + species * model.n_mix_terms;
+        ACEPAIR_PHASE(t) {
+            const int64_t at = place + t % TILE;
+            for (int s = t / TILE; s < N_SUMS; s += PRODUCT_ROWS)
+                work.sums_adj[s * work.chunk + at] = mixed(model.unmix_first, model.unmix_A, unmix_weight, s, A_adj + at, work.chunk);
+        }
     }
     ACEPAIR_PHASE(t) {
         if (t >= TILE) continue;

@@ -115,40 +115,35 @@ ACEPAIR_DEVICE ValueSlope table_value(const Radial &radial, const TablePlace &pl
     return {f.value * at.env.value, f.slope * at.env.value + f.value * at.env.slope};
 }
 
-/// R[k] and, if SLOPES, dR[k], k < N_R, of the many-body part.
-template <bool SLOPES>
-ACEPAIR_DEVICE void radial_functions(const Radial &radial, int pair, real r, real inverse_r, real *R, real *dR) {
+/// keep(k, R_k and dR_k), k < N_R, of the many-body part, the slopes of use only if SLOPES. With moments the polynomials come first, in a
+/// loop: their k is known at run time only, that of all others when the code is compiled.
+template <bool SLOPES, class Keep> ACEPAIR_DEVICE void radial_functions(const Radial &radial, int pair, real r, real inverse_r, Keep &&keep) {
     const Radius at = radius(radial, pair, r, inverse_r);
     if constexpr (RADIAL_KIND == BasisKind::table) {
         const TablePlace place = find_in_table(radial, pair, at.y.value);
-        unrolled<0, N_R>([&](auto k) {
-            const ValueSlope f = table_value(radial, place, k.value, at);
-            R[k.value] = f.value;
-            if constexpr (SLOPES) dR[k.value] = f.slope;
-        });
+        unrolled<0, N_R>([&](auto k) { keep(k, table_value(radial, place, k.value, at)); });
     } else if constexpr (RADIAL_KIND == BasisKind::recurrence) {
         Recurrence P(radial.recurrence, N_Q);
         unrolled<0, N_R>([&](auto k) {
             P.step(k.value, at);
-            R[k.value] = P.now.value;
-            if constexpr (SLOPES) dR[k.value] = P.now.slope;
+            keep(k, P.now);
         });
     } else {
+        constexpr int FIRST = N_MOMENT_DEGREES ? N_Q : 0;
         Recurrence P(radial.recurrence, N_Q);
-        unrolled<0, N_R>([&](auto k) {
-            R[k.value] = 0;
-            if constexpr (SLOPES) dR[k.value] = 0;
-        });
-        const real *w = radial.weights + int64_t(pair) * N_Q * N_R;
+        ValueSlope f[N_R - FIRST + 1] = {};  // one more: there may be none
+        const real *w = radial.weights + int64_t(pair) * N_Q * (N_R - FIRST);
         ACEPAIR_NO_UNROLL
-        for (int q = 0; q < N_Q; ++q, w += N_R) {
+        for (int q = 0; q < N_Q; ++q, w += N_R - FIRST) {
             P.step(q, at);
-            unrolled<0, N_R>([&](auto k) {
+            if constexpr (N_MOMENT_DEGREES) keep(q, P.now);
+            unrolled<0, N_R - FIRST>([&](auto k) {
                 const real w_k = read(w + k.value);
-                R[k.value] += w_k * P.now.value;
-                if constexpr (SLOPES) dR[k.value] += w_k * P.now.slope;
+                f[k.value].value += w_k * P.now.value;
+                if constexpr (SLOPES) f[k.value].slope += w_k * P.now.slope;
             });
         }
+        unrolled<FIRST, N_R>([&](auto k) { keep(k, f[k.value - FIRST]); });
     }
 }
 

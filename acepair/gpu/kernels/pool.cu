@@ -7,39 +7,35 @@ namespace acepair::gpu {
 
 constexpr int POOL_STRIDE = EDGE_THREADS + 1;  // odd: lanes that read one edge of several rows meet different banks
 
-/// The edges that column k of the block has in a tile of the block's edges.
-struct ColumnInTile {
-    int tile, tile_end, k;
-};
+/// The edges that one column of the block has in a tile of the block's edges.
 struct Part {
-    bool starts, goes_on;  ///< sums of the column: columns without edges start theirs, too
-    int begin, end;        ///< edges, counted from the beginning of the tile
+    int k;                 ///< the column
+    int first;             ///< its first edge, as all edges here counted from the beginning of the tile
+    int begin, end;        ///< edges of this tile
+    bool starts, goes_on;  ///< sums of the column; columns without edges start theirs, too
 
-    ACEPAIR_DEVICE Part(const BlockEdges &block, ColumnInTile at) {
-        const int first = block.first[at.k], last = block.first[at.k + 1];
-        starts = first >= at.tile && (first < at.tile_end || (first == last && first == at.tile_end));
-        goes_on = first < at.tile && last > at.tile;
-        begin = (first > at.tile ? first : at.tile) - at.tile, end = (last < at.tile_end ? last : at.tile_end) - at.tile;
+    ACEPAIR_DEVICE Part(const BlockEdges &block, int tile, int tile_end, int k_) : k(k_), first(block.first[k_] - tile) {
+        const int size = tile_end - tile, last = block.first[k + 1] - tile;
+        starts = first >= 0 && (first < size || (first == last && first == size));
+        goes_on = first < 0 && last > 0;
+        begin = first > 0 ? first : 0, end = last < size ? last : size;
     }
     ACEPAIR_DEVICE bool none() const { return !starts && !goes_on; }
 };
 
-/// Add a column's edges of one tile to the 2 L + 1 sums of a group: R is read once for all of them.
+/// Add a part's edges to the 2 L + 1 sums of a group: R is read once for all of them.
 template <int L>
-ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &work, const BlockEdges &block, ColumnInTile at, int64_t chunk_first,
-                              int group, const real *R, const real *Y) {
-    const Part part(block, at);
-    if (part.none()) return;
-    const int64_t column = block.column + at.k;
+ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &work, int64_t chunk_first, const BlockEdges &block,
+                              const Part &part, int group, const real *R, const real *Y) {
+    const int64_t column = block.column + part.k;
     const int32_t *species_end = work.slot_end + column * N_SPECIES;
     const int32_t *function = model.group_function + list.column_species[column] * N_SPECIES * N_GROUPS + group;
-    const int first = block.first[at.k] - at.tile;
     real *const totals = work.sums + read(model.group_sum + group) * work.chunk + (column - chunk_first);
     real sum[2 * L + 1];
     unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] = part.starts ? real(0) : totals[m.value * work.chunk]; });
     int e = part.begin;
     for (int z = 0; z < N_SPECIES; ++z) {
-        const int z_end = first + species_end[z] < part.end ? first + species_end[z] : part.end;
+        const int z_end = part.first + species_end[z] < part.end ? part.first + species_end[z] : part.end;
         const int f = read(function + z * N_GROUPS);
         if (f < 0) {
             e = e > z_end ? e : z_end;
@@ -97,12 +93,13 @@ ACEPAIR_KERNEL(EDGE_THREADS) pool(const Model *model_, const List *list_, const 
                 constexpr int l = degree.value, n_groups = GROUP_FIRST[l + 1] - GROUP_FIRST[l];
                 if constexpr (n_groups > 0)
                     for (int item = t; item < block.n_columns * n_groups; item += EDGE_THREADS) {
-                        const int k = item / n_groups;
-                        add_group<l>(model, list, work, block, {tile, tile_end, k}, chunk_first, GROUP_FIRST[l] + item - k * n_groups, R, Y);
+                        const int k = item / n_groups, group = GROUP_FIRST[l] + item - k * n_groups;
+                        const Part part(block, tile, tile_end, k);
+                        if (!part.none()) add_group<l>(model, list, work, chunk_first, block, part, group, R, Y);
                     }
             });
             for (int k = t; k < block.n_columns; k += EDGE_THREADS) {
-                const Part part(block, {tile, tile_end, k});
+                const Part part(block, tile, tile_end, k);
                 if (part.none()) continue;
                 double &total = work.pair_energy[block.column + k - chunk_first];
                 double sum = part.starts ? 0 : total;

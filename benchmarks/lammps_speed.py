@@ -222,7 +222,7 @@ def kernel(cells: int) -> Result:
     (engine,), memory = Engine("si.acepair").engines, _kernels.Memory()
     packed = np.concatenate([x, np.zeros((len(x), 1))], axis=1)
     energies, forces, virial = np.zeros(n), np.zeros_like(packed), np.zeros(9)
-    lists = packed, first, neighbor, np.arange(n, dtype=np.int32), np.array([0, n])
+    lists = packed, first, neighbor, np.arange(n, dtype=np.int32)
     affinity = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {0})
     best = np.inf

@@ -53,7 +53,7 @@ class NeighborList:
     neighbor: Int32Array
     image_owner: Int32Array
     image_shift: Int32Array
-    centres: Int32Array  #: (n_atoms,) atoms that have neighbours in the list, all of them
+    centres: Int32Array  #: (n_atoms,) 0, 1, ...: every atom, as kernels take their centres
     max_neighbors: int  #: greatest number of neighbours of an atom
 
     def __init__(self, first: IntArray, neighbor: Int32Array, image_owner: Int32Array, image_shift: Int32Array) -> None:

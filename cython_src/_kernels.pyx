@@ -349,7 +349,7 @@ def evaluate(Plan plan not None, Memory memory not None, const double[:, ::1] xy
     plan, memory
         The lowered model and reusable workspaces.
     xyzs : (n_atoms + n_images, 4)
-        Positions (Å) and species indices of atoms, then of images; −1 for an atom to be ignored.
+        Positions (Å) and species indices, below the plan's n_species, of atoms, then of images; −1 for an atom to be ignored.
     first : (n_atoms + 1,)
     neighbor : (n_edges,)
         Neighbour list in rows of `xyzs`.

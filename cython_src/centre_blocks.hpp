@@ -14,10 +14,10 @@ namespace acepair {
 class CentreBlocks {
 public:
     std::vector<CentreBlock> blocks;
-    int64_t longest_block = 0, longest = 0;  ///< neighbours in the list of all centres of a block, and of a centre: no block has more
+    int64_t longest_block = 0, longest = 0;  ///< neighbours in the list: of the centres of a block together, and of one centre, at most
 
     CentreBlocks() = default;
-    CentreBlocks(CentreBlocks &&) = default;  // blocks point into members
+    CentreBlocks(CentreBlocks &&) = default;  // not to be copied: blocks point into members
 
     /// Cut `centres`, in the order in which to visit them, into blocks of up to `width`. Those without a species are left out.
     void cut(const System &system, const int32_t *centres, int64_t n_centres, int n_species, int width) {

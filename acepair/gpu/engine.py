@@ -53,7 +53,7 @@ class Engine:
     layout : Layout, optional
         How kernels divide their work, chosen unless given.
     chunk_bytes : int
-        What A and its adjoint may take: larger systems are evaluated in chunks of atoms, with the same results.
+        What sums and their adjoints may take: larger systems are evaluated in chunks of atoms, with the same results.
     graphs : bool
         Whether launches that are repeated are sent to the device as one (CUDA graphs).
 

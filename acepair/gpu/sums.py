@@ -16,7 +16,7 @@ from .._types import FloatArray, Int32Array
 from ..plan import BasisKind, Plan, int32
 
 _NEIGHBORS = 32  #: for which cycles are counted
-_WORTHWHILE = 0.9  #: moments must save a tenth
+_WORTHWHILE = 0.9  #: moments must save a tenth: below, counts are no better than a guess
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

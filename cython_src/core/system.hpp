@@ -23,7 +23,7 @@ inline constexpr double min_distance = 1e-6;
 /// Centres whose edges share vectors, a team: edges of two alternate in single precision, so that shuffles move 64 bits either way.
 template <class Real> inline constexpr int team_size = sizeof(double) / sizeof(Real);
 
-/// Everything one block of centres adds to the outputs, kept apart so that it can be added in an order of the list's own.
+/// Everything one block of centres adds to the outputs, kept apart so that it can be added in the order of the blocks.
 template <class Real> struct BlockResultOf {
     double *site_energy;      ///< (W,) eV
     double *virial;           ///< (9,) −Σ D ⊗ g, eV

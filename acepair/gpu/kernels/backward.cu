@@ -5,8 +5,8 @@
 
 namespace acepair::gpu {
 
-/// R and Y are evaluated anew: that is cheaper than to store and read them. Threads are edges, then sums as in `pool`. Blocks:
-/// columns_per_block columns.
+/// R and Y are evaluated anew: that is cheaper than to store and read them. Threads are edges, then components of the
+/// force on a centre. Blocks: columns_per_block columns.
 ACEPAIR_KERNEL(EDGE_THREADS) backward(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t chunk_columns) {
     const Model model = *model_;
     const List list = *list_;
@@ -54,8 +54,9 @@ ACEPAIR_KERNEL(EDGE_THREADS) backward(const Model *model_, const List *list_, co
                         R[k.value] = f;
                     else
                         unrolled<0, N_MOMENT_DEGREES>([&](auto degree) {
-                            constexpr int l = degree.value;
-                            add_channel(degree, CHANNEL_FIRST[l] + k, f, y_low + l * l, y_low_adj + l * l);
+                            constexpr int l = degree.value;  // whose channels are the polynomials, unless it has none
+                            if constexpr (CHANNEL_FIRST[l] < CHANNEL_FIRST[l + 1])
+                                add_channel(degree, CHANNEL_FIRST[l] + k, f, y_low + l * l, y_low_adj + l * l);
                         });
                 });
                 real below[2 * LMAX + 1];

@@ -173,7 +173,8 @@ void evaluate(const KernelsOf<Real> &kernels, const PlanOf<Real> &plan, const Sy
     if (!n_blocks) return;
     n_threads = useful_threads(n_threads, n_blocks);
 
-    const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 32 * n_threads);
+    // enough that threads rarely wait for each other; more would not stay in the cache
+    const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 8 * n_threads);
     SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks<Real>(longest_block, W, plan.n_species), out.site_virials != nullptr);
     const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);

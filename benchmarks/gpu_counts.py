@@ -65,8 +65,8 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
     unmixed = 0 if sums.mix is None else n_A
     leaves, uses = len(products.leaf_other), len(products.use)
     outside = scratch_nodes(sizes, layout)
-    pair = [sum(_radial(term, slopes, 1) for term in plan.pair_terms) for slopes in (False, True)]
-    embed = [_SHAPE + _radial(sums.edges.radial, slopes, sums.n_contracted) + 3 * n_Y for slopes in (False, True)]
+    pair = [sum(_radial(term, slopes) for term in plan.pair_terms) for slopes in (False, True)]
+    embed = [_SHAPE + _radial(sums.edges.radial, slopes) + 3 * n_Y for slopes in (False, True)]
     edge_bytes = 4 + 4  # slot, neighbour
     access, uniform = size / 128, 1 / 32  # wavefronts of a number per thread, and of one for a warp
     return {
@@ -93,7 +93,7 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
     }
 
 
-def _radial(radial: RadialPlan | None, slopes: bool, n_contracted: int) -> float:
+def _radial(radial: RadialPlan | None, slopes: bool) -> float:
     """Operations for all functions of one edge, of a series those whose weights act on edges."""
     if radial is None:
         return 0
@@ -101,7 +101,7 @@ def _radial(radial: RadialPlan | None, slopes: bool, n_contracted: int) -> float
         return radial.n_functions * (1 + slopes) * radial.table.shape[2]
     n_q = radial.recurrence.shape[1]
     recurrence = n_q * (5 if slopes else 3)
-    contraction = n_contracted * n_q * (1 + slopes) if radial.kind == BasisKind.SERIES else 0
+    contraction = radial.weights.shape[1] * n_q * (1 + slopes) if radial.kind == BasisKind.SERIES else 0
     return recurrence + contraction
 
 

@@ -37,12 +37,10 @@ bool PackedAtoms::pack(int n_rows, const double *const *x, const int *type) {
     return other_species;
 }
 
-void PackedAtoms::cut(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width) {
+void PackedAtoms::cut(int n_centres, const int *ilist, const NeighborCopy &list, int width) {
     ++n_cuts;
-    centres.clear();
-    for (int k = 0; k < n_centres; ++k)
-        if (species_of_type[type[ilist[k]]] >= 0) centres.push_back(ilist[k]);
-    centre_blocks.cut(system(list), centres.data(), int64_t(centres.size()), n_species, width);
+    centres.assign(ilist, ilist + n_centres);
+    centre_blocks.cut(system(list), centres.data(), n_centres, n_species, width);
 }
 
 }  // namespace acepair

@@ -26,14 +26,14 @@ public:
     explicit PackedAtoms(std::vector<int32_t> species_of_type, int n_species) : species_of_type(std::move(species_of_type)), n_species(n_species) {}
 
     std::vector<double> xyzs;             ///< (rows, 4)
-    std::vector<int32_t> centres;         ///< those that have a species
-    CentreBlocks centre_blocks;
-    int64_t n_cuts = 0;                   ///< how often the centres were cut into blocks
+    std::vector<int32_t> centres;         ///< those of LAMMPS's list
+    CentreBlocks centre_blocks;           ///< without those that have no species
+    int64_t n_cuts = 0;                   ///< tells whether the centres are others than before
 
     /// Take positions and types; returns whether a type has changed (fix atom/swap does that): the blocks are of no use then.
     bool pack(int n_rows, const double *const *x, const int *type);
-    /// Cut the centres, those of LAMMPS's list, into blocks.
-    void cut(const int *type, int n_centres, const int *ilist, const NeighborCopy &list, int width);
+    /// Take the centres and cut them into blocks; after `pack`, which knows their species.
+    void cut(int n_centres, const int *ilist, const NeighborCopy &list, int width);
 
     System system(const NeighborCopy &list) const { return {xyzs.data(), list.first.data(), list.neighbor.data()}; }
     double bytes() const { return double(xyzs.capacity() * sizeof(double) + centres.capacity() * sizeof(int32_t)); }

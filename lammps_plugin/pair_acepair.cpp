@@ -189,7 +189,7 @@ void PairACEPair::compute(int eflag, int vflag) {
 void PairACEPair::pack_atoms(bool new_list) {
     for (acepair::PackedAtoms &packed : packed_atoms) {
         const bool other_species = packed.pack(atom->nlocal + atom->nghost, atom->x, atom->type);
-        if (new_list || other_species) packed.cut(atom->type, list->inum, list->ilist, neighbors, kernels->width);
+        if (new_list || other_species) packed.cut(list->inum, list->ilist, neighbors, kernels->width);
     }
 }
 
@@ -210,14 +210,15 @@ bool PairACEPair::is_scaled() {
 void PairACEPair::add_plan(size_t k) {
     const acepair::Plan &plan = model->plans[k].arranged->plan;
     const acepair::PackedAtoms &packed = packed_atoms[k];
-    if (packed.centres.empty()) return;
+    const acepair::CentreBlocks &centres = packed.centre_blocks;
+    if (centres.blocks.empty()) return;
     const int W = kernels->width;
     const acepair::System system = packed.system(neighbors);
     const bool with_vectors = vflag_atom || cvflag_atom || scaled;
-    acepair::Slots slots(memory_of_kernels, 1, W, acepair::max_edge_blocks(packed.centre_blocks.longest_block, W, plan.n_species), with_vectors);
-    char *const workspace = memory_of_kernels.workspace.reserve(kernels->workspace_bytes(plan, packed.centre_blocks.longest));
-    for (const CentreBlock &block : packed.centre_blocks.blocks) {
-        kernels->evaluate(plan, system, block, packed.centre_blocks.longest, workspace, true, slots[0]);
+    acepair::Slots slots(memory_of_kernels, 1, W, acepair::max_edge_blocks(centres.longest_block, W, plan.n_species), with_vectors);
+    char *const workspace = memory_of_kernels.workspace.reserve(kernels->workspace_bytes(plan, centres.longest));
+    for (const CentreBlock &block : centres.blocks) {
+        kernels->evaluate(plan, system, block, centres.longest, workspace, true, slots[0]);
         add_block(block, slots[0]);
     }
 }

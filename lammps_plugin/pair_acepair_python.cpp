@@ -86,7 +86,7 @@ void PairACEPairPython::stop_if(const std::string &problem) {
 void PairACEPairPython::add_plan(size_t k) {
     views.resize(packed_atoms.size());
     const acepair::PackedAtoms &packed = packed_atoms[k];
-    if (packed.centres.empty()) return;
+    if (packed.centre_blocks.blocks.empty()) return;
     PythonViews &mine = views[k];
     const PythonHost::Lock lock(PythonHost::get());
     if (mine.n_cuts != packed.n_cuts || mine.xyzs != packed.xyzs.data() || mine.forces != forces.data()) bind(k);

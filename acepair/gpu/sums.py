@@ -50,12 +50,6 @@ class Sums:
     n_degrees: int
     mix: Mix | None
 
-    @property
-    def n_contracted(self) -> int:
-        """Functions that need radial weights on edges."""
-        radial = self.edges.radial
-        return radial.weights.shape[1] if radial is not None and radial.kind == BasisKind.SERIES else 0
-
 
 def make_sums(plan: Plan) -> Sums:
     """Choose what takes the fewest cycles."""

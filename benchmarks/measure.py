@@ -1,6 +1,6 @@
 """Time acepair on one model and structure; prints one JSON line.
 
-    python measure.py MODEL CELLS [--lattice diamond:5.43] [--threads N] [--dtype D] [--calculator] [--rows]
+    python measure.py MODEL CELLS [--lattice diamond:5.43] [--dtype D] [--calculator] [--rows]
 
 MODEL is a name as models.py has it. `kernel`: µs per atom for energies and forces, positions and a list at the cutoff
 given, species order prebuilt. `calculator`: a step of MD through ACECalculator (skin 1 Å, the list reused). `rows`:
@@ -30,7 +30,6 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("cells", type=int)
     parser.add_argument("--lattice", default="diamond:5.43", metavar="NAME:A")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--calculator", action="store_true")
     parser.add_argument("--rows", action="store_true")
@@ -46,14 +45,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     model = read_model(args.model)
     lattice, a = args.lattice.split(":")
     atoms = rattled(lattice, float(a), args.cells, as_calculator(model).numbers.tolist())
-    calculator = make_calculator(model, threads=args.threads, dtype=args.dtype)
-    kernel = BareKernel(model, atoms, threads=args.threads, dtype=args.dtype)
+    calculator = make_calculator(model, dtype=args.dtype)
+    kernel = BareKernel(model, atoms, dtype=args.dtype)
     search_peak, before = memory("VmHWM"), memory("VmRSS")
     reset_peak()
     microseconds = 1e6 / len(atoms)
     out = {
         "isa": _kernels.isa(),
-        "threads": args.threads,
         "dtype": args.dtype,
         "atoms": len(atoms),
         "neighbors": kernel.neighbors.n_edges / len(atoms),

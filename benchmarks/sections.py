@@ -88,11 +88,11 @@ def steps(peers: Peers) -> Row:
 
 
 def threads(peers: Peers) -> Row:
-    """One thread and two, 8000 atoms."""
+    """One thread and two, by the number of atoms."""
     if len(os.sched_getaffinity(0)) < 2:
         return {"not available": "this process may use one CPU"}
-    one, two = (functools.partial(run, "measure.py", TUTORIAL, 10, "--threads", n, cpus=n) for n in (1, 2))
-    return dict(zip(("1", "2"), in_turn(peers.rounds, one, two), strict=True))
+    rows = [run("threads.py", TUTORIAL, cells, "--bursts", 50 * peers.rounds, cpus=2) for cells in (3, 5, 10, 20)]
+    return {str(row["atoms"]): row for row in rows}
 
 
 def scaling(peers: Peers) -> Row:

@@ -154,8 +154,8 @@ template <class Real = double> int64_t max_edge_blocks(int64_t longest_block, in
     return longest_block / of_centre + of_centre * n_species;
 }
 
-/// Blocks worth a thread: below, starting one costs more than it saves.
-inline constexpr int64_t min_blocks_per_thread = 4;
+/// Blocks worth a thread: with fewer, waking one takes as long as what it would do.
+inline constexpr int64_t min_blocks_per_thread = 8;
 
 inline int useful_threads(int n_threads, int64_t n_blocks) {
     return int(std::max<int64_t>(1, std::min<int64_t>(n_threads, n_blocks / min_blocks_per_thread)));
@@ -173,22 +173,20 @@ void evaluate(const KernelsOf<Real> &kernels, const PlanOf<Real> &plan, const Sy
     if (!n_blocks) return;
     n_threads = useful_threads(n_threads, n_blocks);
 
-    // enough that threads rarely wait for each other; more would not stay in the cache
-    const int64_t n_slots = n_threads == 1 ? 1 : std::min<int64_t>(n_blocks, 8 * n_threads);
-    SlotsOf<Real> slots(memory, n_slots, W, max_edge_blocks<Real>(longest_block, W, plan.n_species), out.site_virials != nullptr);
+    SlotsOf<Real> slots(memory, n_threads == 1 ? 1 : n_threads * slots_per_thread, W,
+                        max_edge_blocks<Real>(longest_block, W, plan.n_species), out.site_virials != nullptr);
     const int64_t work_bytes = kernels.workspace_bytes(plan, longest);
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);
 
     const bool want_gradients = out.forces || out.virial || out.site_virials || out.edge_gradients;
-    int64_t retired = 0;
     ordered_for(
-        n_blocks, n_threads, n_slots,
+        n_blocks, n_threads,
         [&](int64_t task, int64_t slot, int thread) {
             kernels.evaluate(plan, system, blocks[task], longest, workspace + work_bytes * thread, want_gradients, slots[slot]);
         },
-        [&](int64_t slot) {
+        [&](int64_t task, int64_t slot) {
             const BlockResultOf<Real> &result = slots[slot];
-            const CentreBlock &block = blocks[retired++];
+            const CentreBlock &block = blocks[task];
             for (int k = 0; k < block.count; ++k) out.site_energies[block.centre[k]] += result.site_energy[k];
             if (result.coincident[0] >= 0) std::memcpy(out.coincident, result.coincident, sizeof out.coincident);
             if (out.forces) kernels.add_forces(block, result, out.forces);
@@ -210,18 +208,15 @@ inline void basis_rows(const Kernels &kernels, const Plan &plan, const RowPlan &
     n_threads = std::max(1, std::min(n_threads, rows.n_functions / (2 * W)));
     char *workspace = memory.workspace.reserve(work_bytes * n_threads);
     const int chunk = (rows.n_functions + n_threads - 1) / n_threads;
-    ordered_for(
-        n_threads, n_threads, n_threads,
-        [&](int64_t part, int64_t, int) {
-            RowResult mine = out;
-            mine.begin = int32_t(std::min<int64_t>(rows.n_functions, part * chunk));
-            mine.end = int32_t(std::min<int64_t>(rows.n_functions, (part + 1) * chunk));
-            int32_t ignored[2];
-            if (part) mine.coincident = ignored;  // every part visits all atoms: the first one tells
-            for (const CentreBlock &block : blocks)
-                kernels.basis_rows(plan, rows, system, block, longest, workspace + work_bytes * part, mine);
-        },
-        [](int64_t) {});
+    parallel_for(n_threads, n_threads, [&](int64_t part, int) {
+        RowResult mine = out;
+        mine.begin = int32_t(std::min<int64_t>(rows.n_functions, part * chunk));
+        mine.end = int32_t(std::min<int64_t>(rows.n_functions, (part + 1) * chunk));
+        int32_t ignored[2];
+        if (part) mine.coincident = ignored;  // every part visits all atoms: the first one tells
+        for (const CentreBlock &block : blocks)
+            kernels.basis_rows(plan, rows, system, block, longest, workspace + work_bytes * part, mine);
+    });
 }
 
 }  // namespace acepair

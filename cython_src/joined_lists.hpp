@@ -39,22 +39,19 @@ inline void search_structures(const Structures &in, double cutoff, int64_t max_t
     const int threads = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(n_threads, n_chunks)));
     std::vector<ImageSearch> searches(threads);
     std::atomic<bool> failed{false};  // an exception must not leave a thread
-    ordered_for(
-        n_chunks, threads, 4 * int64_t{threads},
-        [&](int64_t task, int64_t, int thread) {
-            try {
-                for (int64_t k = task * chunk; k < std::min(n, (task + 1) * chunk); ++k) {
-                    if (in.n_atoms(k))
-                        found[k] = searches[thread].find({in.positions_of(k), in.n_atoms(k), in.cell(k), in.periodic(k)}, cutoff,
-                                                         max_tests, rows[k]);
-                    else
-                        rows[k].first.assign(1, 0), found[k] = 1;
-                }
-            } catch (const std::bad_alloc &) {
-                failed = true;
+    parallel_for(n_chunks, threads, [&](int64_t task, int thread) {
+        try {
+            for (int64_t k = task * chunk; k < std::min(n, (task + 1) * chunk); ++k) {
+                if (in.n_atoms(k))
+                    found[k] = searches[thread].find({in.positions_of(k), in.n_atoms(k), in.cell(k), in.periodic(k)}, cutoff,
+                                                     max_tests, rows[k]);
+                else
+                    rows[k].first.assign(1, 0), found[k] = 1;
             }
-        },
-        [](int64_t) {});
+        } catch (const std::bad_alloc &) {
+            failed = true;
+        }
+    });
     if (failed) throw std::bad_alloc();
 }
 

@@ -1,63 +1,65 @@
-// Threads over blocks of work whose results are added in the order of the blocks, so that no sum depends on how many there are.
+// Loops whose tasks threads share.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <memory>
-#include <mutex>
-#include <system_error>
 #include <thread>
-#include <vector>
+
+#include "thread_pool.hpp"
 
 namespace acepair {
 
-/// Run compute(task, slot, thread) for every task on n_threads threads, then retire(slot) in the order of tasks. A result waits in
-/// one of n_slots places; nobody runs further ahead. Threads live as long as the call: nothing is left to hang after a fork.
-template <class Compute, class Retire>
-void ordered_for(int64_t n_tasks, int n_threads, int64_t n_slots, Compute compute, Retire retire) {
+/// compute(task, thread) for every task, on up to n_threads threads.
+template <class Compute> void parallel_for(int64_t n_tasks, int n_threads, Compute compute) {
+    std::atomic<int64_t> next{0};
+    const auto work = [&](int thread) {
+        for (int64_t task; (task = next++) < n_tasks;) compute(task, thread);
+    };
+    if (n_threads > 1)
+        run_on_threads(n_threads, work);
+    else
+        work(0);
+}
+
+/// Places of a thread where results wait, and consecutive tasks it takes at a time: these share much of what they add to. More would not
+/// stay in the cache.
+inline constexpr int64_t slots_per_thread = 8, longest_run = slots_per_thread / 2;
+
+/// compute(task, slot, thread) for every task, on up to n_threads threads, and retire(task, slot) in the order of tasks: sums of results
+/// do not depend on the number of threads. A thread retires what it computed, since that is in its cache.
+template <class Compute, class Retire> void ordered_for(int64_t n_tasks, int n_threads, Compute compute, Retire retire) {
     if (n_threads <= 1) {
-        for (int64_t task = 0; task < n_tasks; ++task) compute(task, 0, 0), retire(0);
+        for (int64_t task = 0; task < n_tasks; ++task) compute(task, 0, 0), retire(task, 0);
         return;
     }
-    std::atomic<int64_t> next{0}, n_retired{0};
-    std::unique_ptr<std::atomic<bool>[]> done(new std::atomic<bool>[n_slots]);
-    for (int64_t slot = 0; slot < n_slots; ++slot) done[slot] = false;
-    std::mutex retiring;
-
-    const auto retire_finished = [&] {
-        // whoever holds the lock takes on what others finish meanwhile; look again after letting go, or the last one may be missed
-        while (done[n_retired.load() % n_slots].load()) {
-            if (!retiring.try_lock()) return;
-            for (int64_t first = n_retired; done[first % n_slots].load(); ++first) {
-                retire(first % n_slots);
-                done[first % n_slots] = false;
-                n_retired = first + 1;
-            }
-            retiring.unlock();
-        }
-    };
-    const auto work = [&](int thread) {
-        for (int64_t task; (task = next++) < n_tasks;) {
-            while (task >= n_retired.load() + n_slots) {
-                retire_finished();
+    alignas(64) std::atomic<int64_t> next{0};
+    alignas(64) std::atomic<int64_t> n_retired{0};
+    run_on_threads(n_threads, [&](int thread) {
+        const int64_t first_slot = thread * slots_per_thread;
+        int64_t task_in[slots_per_thread], newest = 0, oldest = 0;  // of its tasks that wait, counted by this thread
+        const auto retire_until_fewer_wait_than = [&](int64_t n) {
+            for (;;) {
+                for (int64_t k; oldest < newest && n_retired == task_in[k = oldest % slots_per_thread]; ++oldest, ++n_retired)
+                    retire(task_in[k], first_slot + k);
+                if (newest - oldest < n) return;
                 std::this_thread::yield();
             }
-            compute(task, task % n_slots, thread);
-            done[task % n_slots] = true;
-            retire_finished();
+        };
+        for (;;) {
+            // shorter towards the end, so that all end together
+            const int64_t run = std::max<int64_t>(1, std::min(longest_run, (n_tasks - next) / (4 * n_threads)));
+            const int64_t begin = next.fetch_add(run), end = std::min(begin + run, n_tasks);
+            if (begin >= n_tasks) break;
+            for (int64_t task = begin; task < end; ++task) {
+                retire_until_fewer_wait_than(slots_per_thread);
+                const int64_t k = newest++ % slots_per_thread;
+                task_in[k] = task;
+                compute(task, first_slot + k, thread);
+            }
         }
-    };
-    std::vector<std::thread> others;
-    others.reserve(n_threads - 1);
-    try {
-        for (int thread = 1; thread < n_threads; ++thread) others.emplace_back(work, thread);
-    } catch (const std::system_error &) {
-        // the system gives no more threads: those that run do all the work
-    }
-    work(0);
-    for (std::thread &other : others) other.join();
-    retire_finished();
+        retire_until_fewer_wait_than(1);
+    });
 }
 
 }  // namespace acepair

@@ -182,11 +182,30 @@ def test_several_threads_with_a_calculator_each():
             assert_allclose(by_function, forces, atol=1e-12)
 
 
+def test_calls_at_the_same_time_that_use_threads():
+    """One call has the threads of the process, the others threads of their own; no bit depends on who has which."""
+    atoms = crystal(4, rattle=0.1)
+    expected = ACECalculator(copper(), threads=1).get_forces(atoms)
+
+    def work(threads):
+        calculator, mine = ACECalculator(copper(), threads=threads), atoms.copy()
+        found = []
+        for _ in range(10):
+            calculator.reset()
+            found.append(calculator.get_forces(mine))
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(work, [2, 3, 4, 2]):
+            for forces in found:
+                assert_array_equal(forces, expected)
+
+
 def test_forked_processes():
-    """Neither the search nor the kernels leave threads or locks behind that a child would wait for."""
+    """Neither search nor kernels leave threads or locks behind a child would wait for, even while they are in use."""
     script = textwrap.dedent(
         """
-        import multiprocessing, os, sys
+        import multiprocessing, os, sys, threading
         import numpy as np
         sys.path.insert(0, sys.argv[2])
         import acepair
@@ -212,6 +231,25 @@ def test_forked_processes():
         assert os.waitpid(child, 0)[1] == 0
         with multiprocessing.get_context("fork").Pool(2) as pool:
             assert all(pool.map(same_forces, [0.0, 3.0, 4.0]))
+
+        busy, ended = acepair.ACECalculator(model, threads=2), threading.Event()
+
+        def keep_threads_busy():
+            mine = atoms.copy()
+            while not ended.is_set():
+                busy.reset()
+                busy.get_forces(mine)
+
+        other = threading.Thread(target=keep_threads_busy)
+        other.start()
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                calc.reset()
+                os._exit(0 if np.allclose(calc.get_forces(atoms), forces) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        ended.set()
+        other.join()
         print("done")
         """
     )

@@ -22,7 +22,7 @@ from .search import MAX_TESTS, search_by_vesin
 from .structure import Structures, naming_structure, read_structures, refuse_coincident
 
 ATOMS_PER_PART = 1024  #: bounds memory; all of a part stays in a cache of the CPU
-ATOMS_PER_THREAD = 512  #: a part has at least so many: waking threads takes as long as a dozen atoms
+ATOMS_PER_THREAD = 512  #: of a part at least: several times what makes a thread worth its while
 
 
 class BatchResult(NamedTuple):

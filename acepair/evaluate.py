@@ -6,8 +6,6 @@ Signs and units: eV, Å; virial = −Σ_p D_p ⊗ g_p with g_p = ∂E/∂D_p, th
 from __future__ import annotations
 
 import copy
-import operator
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from .models.model import ACEModel
 from .models.stacked import StackedCalculator
 from .neighbors import Edges, NeighborCache, NeighborList
 from .structure import SpeciesTable, Structure, read_structure
+from .threads import thread_count
 
 Model = Potential | ACEModel
 
@@ -226,29 +225,6 @@ def add_ase(calculator: Any, atoms: Any, out: Evaluation, virial: bool) -> None:
         out.virial -= system.get_volume() * system.get_stress(voigt=False, apply_constraint=False)
     elif virial:  # a strain does no more than move the atoms: no stress, nor a cell, is needed
         out.virial += system.positions.T @ ase_forces
-
-
-_MOST_THREADS = 1 << 16  #: more were never useful, and the kernels count in 32 bits
-
-
-def thread_count(threads: int | None) -> int:
-    """Return how many threads to use; TypeError and ValueError for what is no positive integer."""
-    if threads is None:
-        return default_threads()
-    try:
-        count = operator.index(threads)
-    except TypeError:
-        raise TypeError(f"threads must be an integer, got {threads!r}") from None
-    if count < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
-    return min(count, _MOST_THREADS)
-
-
-def default_threads() -> int:
-    """Return how many CPUs this process may use, at most OMP_NUM_THREADS."""
-    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return max(1, min(n, int(limit))) if limit.isdigit() else n
 
 
 class _Evaluators(threading.local):

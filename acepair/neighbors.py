@@ -219,7 +219,11 @@ class NeighborCache:
     def __init__(self, rcut: float, skin: float = 1.0, threads: int = 1) -> None:
         if not MIN_DISTANCE < rcut < math.inf:
             raise ValueError(f"rcut must be finite and above {MIN_DISTANCE:g} Å, got {rcut}")
-        if not 0 <= skin < math.inf:
+        try:
+            within = 0 <= skin < math.inf
+        except TypeError:
+            raise TypeError(f"skin must be a number (Å), got {skin!r}") from None
+        if not within:
             raise ValueError(f"skin must be finite and not negative (Å), got {skin}")
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")

@@ -97,11 +97,17 @@ def read_structure(atoms: Any, table: SpeciesTable) -> Structure:
 
     Raises
     ------
+    TypeError
+        If `atoms` is something else.
     ValueError
         For wrong shapes, values that are not finite, a cell that is singular along its periodic axes, elements that the
         model does not cover.
     """
-    positions, cell, pbc, numbers = check_arrays(atoms.positions, atoms.cell, atoms.pbc, atoms.numbers)
+    try:
+        arrays = atoms.positions, atoms.cell, atoms.pbc, atoms.numbers
+    except AttributeError:
+        raise TypeError(f"atoms must be an ase.Atoms, got {type(atoms).__name__}") from None
+    positions, cell, pbc, numbers = check_arrays(*arrays)
     return Structure(positions, cell, pbc, numbers, table.species(numbers))
 
 

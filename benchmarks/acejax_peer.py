@@ -4,9 +4,9 @@
 
 Runs in an environment of its own (`pip install ace-jax==0.4.1`). Same structures and model files as measure.py.
 `kernel`: µs per atom for energies and forces of ace-jax's C++ kernel, neighbour list given; `calculator`: of its ASE
-calculator, the list reused; `rows`: of the compiled function that makes the rows of its fits' design matrices, batch
-of neighbours given; `rows_with_list`: of the same after `build_dataset`. ACEJAX_FFI_FLAGS in the environment chooses
-what the kernel is compiled with, ACEJAX_FFI_CACHE where it is kept.
+calculator, the list reused; `rows`: of the compiled function that makes the rows of its fits' design matrices
+(`linear_rows_bounded`), batch of neighbours given; `rows_with_list`: of the same after `build_dataset`.
+ACEJAX_FFI_FLAGS in the environment chooses what the kernel is compiled with, ACEJAX_FFI_CACHE where it is kept.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def design_rows(model, meta, atoms) -> tuple[Callable[[], object], Callable[[], 
     """Return functions that make the rows of energy, forces and virial: batch given, and batch made each time."""
     from ace_jax.fit.data import build_dataset, load_configs
     from ace_jax.fit.inducing import GPConfig
-    from ace_jax.fit.rows import chunked_rows_fn
+    from ace_jax.fit.rows import linear_rows_bounded
 
     config = GPConfig(
         r0=2.35, rcut=float(meta["rcut"]), n_B=meta["n_B"], n_pair=meta["n_pair"], NZ=len(meta["elements"]), C=1
     )
     configs = load_configs([atoms])
-    make_rows = chunked_rows_fn(model, config)
+    compiled = eqx.filter_jit(lambda m, batch: linear_rows_bounded(m, config, batch))
 
     def batch():
         dataset = build_dataset(configs, meta, np.zeros(config.NZ), 1, log=lambda _: None)
@@ -80,8 +80,8 @@ def design_rows(model, meta, atoms) -> tuple[Callable[[], object], Callable[[], 
 
     given = batch()
     return (
-        lambda: jax.block_until_ready(make_rows(given)),
-        lambda: jax.block_until_ready(make_rows(batch())),
+        lambda: jax.block_until_ready(compiled(model, given)),
+        lambda: jax.block_until_ready(compiled(model, batch())),
     )
 
 

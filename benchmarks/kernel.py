@@ -8,26 +8,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from acepair import ACECalculator, _kernels
+from acepair import _kernels
 from acepair.evaluate import Evaluator
 from acepair.structure import read_structure
-
-
-class NotAvailable(Exception):
-    """What was to be measured does not exist in this version or on this machine."""
-
-
-def options_for(dtype: str) -> dict[str, Any]:
-    """Return the keyword of evaluators and calculators for a dtype; none for float64, which all versions have."""
-    return {} if dtype == "float64" else {"dtype": dtype}
-
-
-def make_calculator(model: Any, *, threads: int = 1, dtype: str = "float64") -> ACECalculator:
-    """Return a calculator; NotAvailable for a dtype this version does not have."""
-    try:
-        return ACECalculator(model, threads=threads, **options_for(dtype))
-    except (TypeError, NotImplementedError) as error:
-        raise NotAvailable(str(error)) from error
 
 
 def pointer(array: np.ndarray) -> ctypes.c_void_p:
@@ -50,7 +33,7 @@ class BareKernel:
     def __init__(
         self, model: Any, atoms: Atoms, *, threads: int = 1, dtype: str = "float64", skin: float = 0.0
     ) -> None:
-        evaluator = Evaluator(model, threads=threads, skin=skin, **options_for(dtype))
+        evaluator = Evaluator(model, threads=threads, skin=skin, dtype=dtype)
         self.single = dtype == "float32"
         structure = read_structure(atoms, evaluator.table)
         self.neighbors = evaluator.neighbors(structure)

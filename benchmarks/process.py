@@ -13,9 +13,6 @@ from typing import Any
 HERE = Path(__file__).parent
 Row = dict[str, Any]
 
-#: times, of which the smallest of several rounds counts
-TIMES = ("kernel", "calculator", "rows", "rows_with_list")
-
 
 def run(
     script: str, *args: object, python: str = sys.executable, cpus: int = 1, env: dict[str, str] | None = None
@@ -52,9 +49,12 @@ def in_turn(rounds: int, *measurements: Callable[[], Row] | None) -> list[Row | 
 
 
 def best_of(rows: Sequence[Row]) -> Row:
-    """Merge repeated measurements: the smallest of each time."""
-    merged: Row = {}
-    for row in rows:
-        for key, value in row.items():
-            merged[key] = min(value, merged.get(key, value)) if key in TIMES else merged.get(key, value)
-    return merged
+    """Merge repeated measurements: the smallest of each time, and of all that is a fraction."""
+    merged = dict(rows[0])
+    for key, value in merged.items():
+        others = [row[key] for row in rows if key in row]
+        if isinstance(value, dict):
+            merged[key] = best_of(others)
+        elif isinstance(value, float):
+            merged[key] = min(others)
+    return {key: value for row in reversed(rows) for key, value in row.items()} | merged

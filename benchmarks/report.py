@@ -8,17 +8,20 @@ from typing import Any
 from process import Row
 from summary import summary
 
-#: ms, single thread, full stack: PR 327 of ACEpotentials.jl; classic: by its ratio of 2.06
-SEED = {"64": 5.06, "256": 20.0, "800": 61.5}
-SEED_RATIO = 2.06
+#: ms, one thread: ACEpotentials.jl's pull request 327, where its classic models take 1/2.06 of the time
+FULL_STACK = {"64": 5.06, "256": 20.0, "800": 61.5}
+CLASSIC_RATIO = 2.06
 
 
 def report(results: Row) -> str:
     """Return the tables of all sections that were measured."""
-    lines = ["# Speed", "", ", ".join(f"{key} {value}" for key, value in results["machine"].items()) + ".", ""]
-    lines += [
+    lines = [
+        "# Speed",
+        "",
         "Made by `make bench` (see [README](../README.md)). Unless said: 1000 atoms of rattled diamond, 32 neighbours, "
         "one pinned core, float64, energies and forces, µs per atom. Peers in the same run, taken in turn.",
+        "",
+        *runs(results["machine"]),
     ]
     for title, name, make in (("Ratios", None, summary), *TABLES):
         section = results if name is None else results.get(name)
@@ -27,6 +30,14 @@ def report(results: Row) -> str:
         lines += ["", f"## {title}", ""]
         lines += [f"Not available: {section['not available']}"] if "not available" in section else make(section)
     return "\n".join(lines) + "\n"
+
+
+def runs(machine: Row) -> list[str]:
+    """Return what was measured when, on what."""
+    sections: dict[str, list[str]] = {}
+    for section, described in machine.items():
+        sections.setdefault(", ".join(f"{key} {value}" for key, value in described.items()), []).append(section)
+    return [f"- {', '.join(names)}: {text}." for text, names in sections.items()]
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> list[str]:
@@ -71,28 +82,21 @@ def isas(section: Row) -> list[str]:
 def dtypes(section: Row) -> list[str]:
     """Kernels in float64 and float32, errors of forces."""
     double, single = section["accuracy"]["float64"], section["accuracy"]["float32"]
-    if "not available" in single:
-        missing = f"float32 is not available: {single['not available']}."
-        single = {}
-    else:
-        missing = ""
     rows = []
     for model in double["golden"]:
         both = section[model]
-        rms, largest = single["float64"][model] if single else (None, None)
+        rms, largest = single["float64"][model]
         times = [both[d].get(key) for key in ("kernel", "calculator") for d in ("float64", "float32")]
         rows.append([model, *(digits(time) for time in times), ratio(times[1], times[0]), ratio(times[3], times[2])])
         rows[-1] += [exponent(double["golden"][model]), exponent(rms), exponent(largest)]
     names = ("kernel f64", "f32", "step f64", "f32", "f32/f64 kernel", "f32/f64 step")
     errors = ("f64 forces, max error / max", "f32 − f64 forces, rms", "max / max")
-    return (
-        [*table(("model", *names, *errors), rows), "", missing] if missing else table(("model", *names, *errors), rows)
-    )
+    return table(("model", *names, *errors), rows)
 
 
-def exponent(value: float | None) -> str | None:
+def exponent(value: float) -> str:
     """Return a small number."""
-    return None if value is None else f"{value:.0e}"
+    return f"{value:.0e}"
 
 
 def steps(section: Row) -> list[str]:
@@ -152,7 +156,7 @@ def threads(section: Row) -> list[str]:
     )
     rows = [
         [atoms, f"{row['one']:.3f}", f"{row['two']:.3f}", f"{row['one'] / row['two']:.2f}"]
-        + [f"{gain:.2f}" for gain in row["speedup"]]
+        + [f"{gain:.2f}" for gain in row["gain"]]
         for atoms, row in section.items()
     ]
     return [remark, "", *table(("atoms", "one, µs/atom", "two", "ratio", "gain, 10 %", "50 %", "90 %"), rows)]
@@ -167,19 +171,44 @@ def lammps(section: Row) -> list[str]:
 
 
 def small(section: Row) -> list[str]:
-    """Structures of eight atoms."""
-    rows = [[name, "not available" if value is None else digits(value)] for name, value in section.items()]
-    return table(("Si/O tutorial, 8 atoms", "µs per structure"), rows)
+    """Small structures."""
+    sizes = section.values()
+    names = [name for name in next(iter(sizes))["acepair"] if name != "atoms"]
+    lines = [[SMALL[name], *(digits(row["acepair"][name]) for row in sizes)] for name in names]
+    for name in ("evaluate_batch", "Batch.evaluate, lists kept"):
+        lines.append([f"{SMALL[name]}, two threads", *(digits(row["two threads"][name]) for row in sizes)])
+    for name, what in (("rows", "batch given"), ("rows_with_list", "batch built")):
+        times = [row["peer"].get(name) and row["peer"][name] * int(n) for n, row in section.items()]
+        lines.append([f"ace-jax's design rows, {what}", *map(digits, times)])
+    return table(("Si/O tutorial, µs a structure", *(f"{n} atoms" for n in section)), lines)
 
 
-def seed(section: Row) -> list[str]:
-    """Return the seed's table beside ours."""
+def start(section: Row) -> list[str]:
+    """From starting Python to the first forces."""
+    return table(("from starting Python", "s"), [[name, f"{seconds:.2f}"] for name, seconds in section.items()])
+
+
+SMALL = {
+    "kernel": "kernel alone",
+    "step, list reused": "`ACECalculator`, step of MD, list reused",
+    "step, moved beyond the skin": "`ACECalculator`, moved beyond the skin",
+    "energy_forces_virial": "`energy_forces_virial`, search included",
+    "rows": "`energy_forces_virial_basis`, search included",
+    "list at 6.5 Å": "search alone, 6.5 Å",
+    "list at 6.5 Å by vesin": "the same by vesin",
+    "evaluate_batch": "`evaluate_batch` of 1000 (8 atoms) and 100 (64), searches included",
+    "Batch.evaluate, lists kept": "`Batch.evaluate`, lists kept",
+}
+
+
+def full_stack(section: Row) -> list[str]:
+    """Return forces of the full stack beside ACEpotentials.jl's."""
     rows = []
     for n, row in section.items():
-        theirs = SEED[n]
+        theirs = FULL_STACK[n]
         times = [digits(row[key]) for key in ("shared", "unshared", "kept")]
-        rows.append([n, digits(theirs), digits(theirs / SEED_RATIO), *times])
-        rows[-1] += [ratio(theirs, row["shared"]), ratio(theirs / SEED_RATIO, row["shared"])]
+        rows.append([n, digits(theirs), digits(theirs / CLASSIC_RATIO), *times])
+        rows[-1] += [ratio(theirs, row["shared"]), ratio(theirs / CLASSIC_RATIO, row["shared"])]
     ours = ("shared list", "unshared", "list kept (MD)")
     text = (
         "Forces of the full Si/O stack, one thread, ms. ET and classic are ACEpotentials.jl's (its pull request 327, "
@@ -187,16 +216,6 @@ def seed(section: Row) -> list[str]:
         "one for the stack or one for each part, except in the last column."
     )
     return [text, "", *table(("atoms", "ET", "classic", *ours, "ET / shared", "classic / shared"), rows)]
-
-
-def rows(section: Row) -> list[str]:
-    """Rows of design matrices."""
-    ours, peer = section["acepair"]["rows"], section["peer"]
-    columns = ("acepair, list included", "ace-jax, batch given", "ratio", "ace-jax, batch built", "ratio")
-    cells = [digits(ours)]
-    for key in ("rows", "rows_with_list"):
-        cells += [digits(peer.get(key)), ratio(peer.get(key), ours)]
-    return ["`energy_forces_virial_basis`, Si/O tutorial, 64 atoms, µs per atom:", "", *table(columns, [cells])]
 
 
 Table = tuple[str, str, Callable[[Row], list[str]]]
@@ -212,6 +231,6 @@ TABLES: tuple[Table, ...] = (
     ("Beside python-ace (functions: ours / theirs)", "python_ace", beside),
     ("LAMMPS", "lammps", lammps),
     ("Small structures", "small", small),
-    ("The seed's table", "seed", seed),
-    ("Rows of design matrices", "rows", rows),
+    ("Start", "start", start),
+    ("Full stack, beside ACEpotentials.jl", "full_stack", full_stack),
 )

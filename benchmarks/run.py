@@ -37,7 +37,7 @@ def main() -> None:
             print(f"without {package}: {how}", file=sys.stderr)
     path = HERE / "results" / f"{args.name}.json"
     results: Row = json.loads(path.read_text()) if args.only and path.exists() else {}
-    results["machine"] = describe(args.acejax, args.pyace)
+    machine = describe(args.acejax, args.pyace)
     peers = Peers(args.acejax, args.pyace, args.rounds)
     for name in args.only or SECTIONS:
         start = time.perf_counter()
@@ -46,6 +46,7 @@ def main() -> None:
         except RuntimeError as error:  # a section that fails leaves the others
             print(error, file=sys.stderr)
             results[name] = {"not available": str(error).strip().splitlines()[-1]}
+        results.setdefault("machine", {})[name] = machine
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(results, indent=1) + "\n")

@@ -61,9 +61,11 @@ def isas(peers: Peers) -> Row:
     """Every model by every instruction set of this CPU."""
     out: Row = {}
     for model in MODELS:
-        out[model] = {
-            isa: run("measure.py", model, CELLS, env={"ACEPAIR_ISA": isa}) for isa in _kernels.available_isas()
-        }
+        calls = [
+            functools.partial(run, "measure.py", model, CELLS, env={"ACEPAIR_ISA": isa})
+            for isa in _kernels.available_isas()
+        ]
+        out[model] = dict(zip(_kernels.available_isas(), in_turn(peers.rounds, *calls), strict=True))
     return out
 
 
@@ -97,12 +99,17 @@ def threads(peers: Peers) -> Row:
 
 def scaling(peers: Peers) -> Row:
     """By atoms, by neighbours (the tutorial's model in denser and thinner crystals), and by order."""
-    sizes = (5, 10, 20, 50)
-    atoms = in_turn(peers.rounds, *(functools.partial(run, "measure.py", TUTORIAL, cells) for cells in sizes))
+    sizes, orders = (5, 10, 20, 50), range(1, 6)
+
+    def all_of(*arguments: tuple[object, ...]) -> list[Row | None]:
+        return in_turn(peers.rounds, *(functools.partial(run, "measure.py", *each) for each in arguments))
+
+    atoms = all_of(*((TUTORIAL, cells) for cells in sizes))
+    order = all_of(*((f"Si:order={order},degree=12", CELLS) for order in orders))
     return {
         "atoms": {str(8 * cells**3): row for cells, row in zip(sizes, atoms, strict=True)},
-        "neighbors": [run("measure.py", TUTORIAL, CELLS, "--lattice", f"diamond:{a}") for a in NEIGHBOR_LATTICES],
-        "order": {str(order): run("measure.py", f"Si:order={order},degree=12", CELLS) for order in range(1, 6)},
+        "neighbors": all_of(*((TUTORIAL, CELLS, "--lattice", f"diamond:{a}") for a in NEIGHBOR_LATTICES)),
+        "order": {str(order): row for order, row in zip(orders, order, strict=True)},
     }
 
 
@@ -114,19 +121,16 @@ def python_ace(peers: Peers) -> Row:
     if peers.pyace is None:
         return {"not available": "--pyace PYTHON, an environment with python-ace==0.4.0rc1"}
     silicon = ("--functions", 324, "Si", CELLS)
-    out: Row = {
-        "Si, 5.5 Å": pair_of_rows(
-            run("measure.py", "si_zuo_small", CELLS, "--calculator"),
-            run("pyace_peer.py", *silicon, python=peers.pyace),
-        )
-    }
+    ours = functools.partial(run, "measure.py", "si_zuo_small", CELLS, "--calculator")
+    theirs = functools.partial(run, "pyace_peer.py", *silicon, python=peers.pyace)
+    out: Row = {"Si, 5.5 Å": pair_of_rows(*in_turn(peers.rounds, ours, theirs))}
     file = lammps_potential("Cu-PBE-core-rep.ace")
     if file is not None:
         copper = ("--potential", file, "Cu", CELLS, "--lattice", "fcc:3.62")
-        out["Cu, 7.4 Å"] = pair_of_rows(
-            run("measure.py", "Cu:order=4,degree=14,rcut=7.4", CELLS, "--lattice", "fcc:3.62", "--calculator"),
-            run("pyace_peer.py", *copper, python=peers.pyace),
-        )
+        large = "Cu:order=4,degree=14,rcut=7.4"
+        ours = functools.partial(run, "measure.py", large, CELLS, "--lattice", "fcc:3.62", "--calculator")
+        theirs = functools.partial(run, "pyace_peer.py", *copper, python=peers.pyace)
+        out["Cu, 7.4 Å"] = pair_of_rows(*in_turn(peers.rounds, ours, theirs))
     return out
 
 
@@ -151,24 +155,36 @@ def lammps(peers: Peers) -> Row:
 
 
 def small(peers: Peers) -> Row:
-    """Structures of eight atoms, singly and in batches."""
-    return run("small.py", "molecules", cpus=2)
+    """Structures of 8 and 64 atoms, singly, in batches, and their design rows beside ace-jax's."""
+    out: Row = {}
+    for cells in (1, 2):
+        one, two, peer = in_turn(
+            peers.rounds,
+            functools.partial(run, "small.py", cells),
+            functools.partial(run, "small.py", cells, "--batches-only", "--threads", 2, cpus=2),
+            acejax(peers, TUTORIAL, cells, "--rows"),
+        )
+        out[str(8 * cells**3)] = pair_of_rows(one, peer) | {"two threads": two}
+    return out
 
 
-def seed(peers: Peers) -> Row:
-    """Measure forces of the full Si/O stack, as in the seed's table."""
-    return run("small.py", "seed")
+def start(peers: Peers) -> Row:
+    """From starting Python to energy and forces of 64 atoms."""
+    (row,) = in_turn(5 * peers.rounds, functools.partial(run, "start.py"))
+    assert row is not None
+    return row
+
+
+def full_stack(peers: Peers) -> Row:
+    """Measure forces of the full Si/O stack, for the table of ACEpotentials.jl."""
+    (row,) = in_turn(peers.rounds, functools.partial(run, "full_stack.py"))
+    assert row is not None
+    return row
 
 
 def stages(peers: Peers) -> Row:
     """Cycles by stage."""
     return run("stages.py", CELLS, *MODELS)
-
-
-def rows(peers: Peers) -> Row:
-    """Rows of design matrices, 64 atoms, beside ace-jax's."""
-    ours = functools.partial(run, "measure.py", TUTORIAL, 2, "--rows")
-    return pair_of_rows(*in_turn(peers.rounds, ours, acejax(peers, TUTORIAL, 2, "--rows")))
 
 
 def acejax(peers: Peers, model: str, *args: object, env: dict[str, str] | None = None) -> functools.partial[Row] | None:
@@ -197,7 +213,7 @@ SECTIONS = {
         python_ace,
         lammps,
         small,
-        seed,
-        rows,
+        start,
+        full_stack,
     )
 }

@@ -84,8 +84,8 @@ extern "C" __attribute__((visibility("default"))) void stage_ticks(const Plan *p
     const System system{xyzs, first, neighbor};
     Memory memory;
     memory.centres.cut(system, centres, n_centres, plan->n_species, W);
-    const int64_t longest = memory.centres.longest, longest_block = memory.centres.longest_block;
-    Slots slots(memory, 1, W, max_edge_blocks(longest_block, W, plan->n_species), false);
+    const int64_t longest = memory.centres.max_neighbors;
+    Slots slots(memory, 1, W, max_edge_blocks(memory.centres.max_block_neighbors, W, plan->n_species), false);
     Workspace work(*plan, longest, memory.workspace.reserve(workspace_bytes(*plan, longest)));
     uint64_t cost = ~0ull;
     for (int k = 0; k < 1000; ++k) {

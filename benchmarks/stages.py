@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernel import BareKernel, NotAvailable, pointer
+from kernel import BareKernel, pointer
 from models import read_model
 from native import compiler, load_library
 from structures import rattled_diamond
@@ -28,6 +28,10 @@ from acepair.evaluate import as_calculator
 
 STAGES = ("find edges", "place", "pairs", "radial", "angular", "A", "products", "backward", "forces")
 SWEEPS = 200
+
+
+class NotAvailable(Exception):
+    """What was to be measured does not exist on this machine."""
 
 
 def stage_cycles(library: ctypes.CDLL, name: str, cells: int) -> dict[str, float]:

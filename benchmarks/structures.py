@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 
@@ -34,11 +35,17 @@ def best(call: Callable[[], object], *, repeat: int = 10, at_least: float = 0.5)
     return min(times)
 
 
+def moved_before(call: Callable[[], object], atoms: Atoms, *, by: float = 1e-5) -> Callable[[], object]:
+    """Return a function that moves an atom to or fro (Å) before a call."""
+    steps = itertools.cycle([by, -by])
+
+    def moved() -> None:
+        atoms.positions[0, 0] += next(steps)
+        call()
+
+    return moved
+
+
 def moving_step(atoms: Atoms) -> Callable[[], object]:
     """Return a function that moves an atom a little and asks its calculator for forces, as MD does."""
-
-    def step() -> None:
-        atoms.positions[0, 0] += 1e-5
-        atoms.get_forces()
-
-    return step
+    return moved_before(atoms.get_forces, atoms)

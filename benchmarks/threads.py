@@ -4,8 +4,8 @@
 
 Needs two CPUs. On a machine that others use, each may be slow for seconds, and both may be one core's. Hence calls take
 turns in short bursts: one thread while another process does the same on the other CPU, on either in turn, then two
-threads. `speedup`: the time of the first (harmonic mean) over that of the second, 2 at best; 10th, 50th and 90th
-percentile of the bursts. `one`: shortest time with the other CPU idle, `two`: of two threads, µs per atom.
+threads. `gain`: the time of the first (harmonic mean) over that of the second, 2 at best but for scatter; 10th, 50th
+and 90th percentile of the bursts. `one`: shortest time with the other CPU idle, `two`: of two threads, µs per atom.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import argparse
 import json
 import os
 import signal
+import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,23 +42,26 @@ def main() -> None:
 
 def measure(name: str, cells: int, n_bursts: int) -> dict[str, Any]:
     """Return what the command line asks for."""
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    if len(cpus) < 2:
+        sys.exit("threads.py needs two CPUs, this process may use one")
     model = read_model(name)
     atoms = rattled_diamond(cells, as_calculator(model).numbers.tolist())
     one, two = (BareKernel(model, atoms, threads=threads) for threads in (1, 2))
-    first, second = sorted(os.sched_getaffinity(0))[:2]
-    other = forever(one)
+    cpu_a, cpu_b = cpus
+    other = paused_process_that_repeats(one)
     alone, beside, together = [], [], []
     try:
         for _ in range(n_bursts):
-            alone.append(burst(one, {first}))
+            alone.append(burst(one, {cpu_a}))
             both = []
-            for mine, its in ((first, second), (second, first)):
+            for mine, its in ((cpu_a, cpu_b), (cpu_b, cpu_a)):
                 os.sched_setaffinity(other, {its})
                 os.kill(other, signal.SIGCONT)
                 both.append(burst(one, {mine}))
                 os.kill(other, signal.SIGSTOP)
-            beside.append(2 / (1 / both[0] + 1 / both[1]))
-            together.append(burst(two, {first, second}))
+            beside.append(statistics.harmonic_mean(both))
+            together.append(burst(two, {cpu_a, cpu_b}))
     finally:
         os.kill(other, signal.SIGKILL)
         os.waitpid(other, 0)
@@ -66,11 +71,11 @@ def measure(name: str, cells: int, n_bursts: int) -> dict[str, Any]:
         "bursts": n_bursts,
         "one": min(alone) * microseconds,
         "two": min(together) * microseconds,
-        "speedup": np.percentile(np.divide(beside, together), (10, 50, 90)).tolist(),
+        "gain": np.percentile(np.divide(beside, together), (10, 50, 90)).tolist(),
     }
 
 
-def forever(call: Callable[[], object]) -> int:
+def paused_process_that_repeats(call: Callable[[], object]) -> int:
     """Return the number of a process that repeats a call once it is told to go on."""
     parent = os.getpid()
     process = os.fork()

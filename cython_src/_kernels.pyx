@@ -107,7 +107,6 @@ cdef extern from "core/kernels.hpp" namespace "acepair" nogil:
 
     cdef cppclass Kernels:
         const char *isa
-        int32_t width
         const SingleKernels *single
 
     const Kernels *const *available_kernels()
@@ -128,10 +127,16 @@ cdef extern from "single_plan.hpp" namespace "acepair" nogil:
         const RoundedPlan &of "of"(const PlanStruct &) except +
 
 
-cdef extern from "evaluate.hpp" namespace "acepair" nogil:
+cdef extern from "harmonics_constants.hpp" namespace "acepair" nogil:
+    vector[double] make_harmonics_constants(int lmax)
+
+
+cdef extern from "memory.hpp" namespace "acepair" nogil:
     cdef cppclass MemoryStruct "acepair::Memory":
         pass
 
+
+cdef extern from "evaluate.hpp" namespace "acepair" nogil:
     cdef cppclass Outputs:
         double *site_energies
         double *forces
@@ -140,7 +145,6 @@ cdef extern from "evaluate.hpp" namespace "acepair" nogil:
         double *edge_gradients
         int32_t coincident[2]
 
-    vector[double] make_harmonics_constants(int lmax)
     void c_evaluate "acepair::evaluate"(
         const Kernels &, const PlanStruct &, const System &, const int32_t *, int64_t, int, MemoryStruct &, Outputs &
     ) except +

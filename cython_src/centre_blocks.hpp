@@ -14,7 +14,7 @@ namespace acepair {
 class CentreBlocks {
 public:
     std::vector<CentreBlock> blocks;
-    int64_t longest_block = 0, longest = 0;  ///< neighbours in the list: of the centres of a block together, and of one centre, at most
+    int64_t max_neighbors = 0, max_block_neighbors = 0;  ///< in the list: of one centre, and of the centres of a block together, at most
 
     CentreBlocks() = default;
     CentreBlocks(CentreBlocks &&) = default;  // not to be copied: blocks point into members
@@ -22,8 +22,8 @@ public:
     /// Cut `centres`, in the order in which to visit them, into blocks of up to `width`. Those without a species are left out.
     void cut(const System &system, const int32_t *centres, int64_t n_centres, int n_species, int width) {
         blocks.clear();
-        longest_block = longest = 0;
-        members.resize(n_centres + int64_t(n_species) * width);
+        max_neighbors = max_block_neighbors = 0;
+        members.resize(n_centres + int64_t(n_species) * width);  // the last block of each species may not be full
         unfinished.assign(n_species, {none, 0});
         for (int64_t k = 0; k < n_centres; ++k) {
             const int32_t i = centres[k], species = int32_t(system.xyzs[4 * int64_t(i) + 3]);
@@ -37,7 +37,8 @@ public:
             members[its.block * width + block.count++] = i;
             const int64_t n_neighbors = system.first[i + 1] - system.first[i];
             its.n_neighbors += n_neighbors;
-            longest = std::max(longest, n_neighbors), longest_block = std::max(longest_block, its.n_neighbors);
+            max_neighbors = std::max(max_neighbors, n_neighbors);
+            max_block_neighbors = std::max(max_block_neighbors, its.n_neighbors);
             if (block.count == width) its.block = none;
         }
     }

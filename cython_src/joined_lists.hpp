@@ -36,7 +36,7 @@ inline void search_structures(const Structures &in, double cutoff, int64_t max_t
     const int64_t n = in.n_structures, n_chunks = (n + chunk - 1) / chunk;
     rows.assign(n, Rows());
     found.assign(n, 0);
-    const int threads = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(n_threads, n_chunks)));
+    const int threads = useful_threads(n_threads, n_chunks, 1);
     std::vector<ImageSearch> searches(threads);
     std::atomic<bool> failed{false};  // an exception must not leave a thread
     parallel_for(n_chunks, threads, [&](int64_t task, int thread) {

@@ -22,12 +22,23 @@ template <class Compute> void parallel_for(int64_t n_tasks, int n_threads, Compu
         work(0);
 }
 
-/// Places of a thread where results wait, and consecutive tasks it takes at a time: these share much of what they add to. More would not
-/// stay in the cache.
-inline constexpr int64_t slots_per_thread = 8, longest_run = slots_per_thread / 2;
+/// Threads of which each has at least so many units of work.
+inline int useful_threads(int n_threads, int64_t n_units, int64_t min_per_thread) {
+    return int(std::max<int64_t>(1, std::min<int64_t>(n_threads, n_units / min_per_thread)));
+}
+
+/// Places of a thread where results wait for their turn. More would not stay in the cache.
+inline constexpr int64_t slots_per_thread = 8;
+
+/// Consecutive tasks a thread takes at a time: they share much of what they add to.
+inline constexpr int64_t most_tasks_at_once = slots_per_thread / 2;
+
+/// Slots that ordered_for numbers.
+inline int64_t slots_of(int n_threads) { return n_threads <= 1 ? 1 : n_threads * slots_per_thread; }
 
 /// compute(task, slot, thread) for every task, on up to n_threads threads, and retire(task, slot) in the order of tasks: sums of results
-/// do not depend on the number of threads. A thread retires what it computed, since that is in its cache.
+/// do not depend on the number of threads. Until it is retired a result is in its slot, of slots_of(n_threads). A thread retires what it
+/// computed, since that is in its cache.
 template <class Compute, class Retire> void ordered_for(int64_t n_tasks, int n_threads, Compute compute, Retire retire) {
     if (n_threads <= 1) {
         for (int64_t task = 0; task < n_tasks; ++task) compute(task, 0, 0), retire(task, 0);
@@ -47,9 +58,9 @@ template <class Compute, class Retire> void ordered_for(int64_t n_tasks, int n_t
             }
         };
         for (;;) {
-            // shorter towards the end, so that all end together
-            const int64_t run = std::max<int64_t>(1, std::min(longest_run, (n_tasks - next) / (4 * n_threads)));
-            const int64_t begin = next.fetch_add(run), end = std::min(begin + run, n_tasks);
+            // fewer towards the end, so that all end together
+            const int64_t n = std::max<int64_t>(1, std::min(most_tasks_at_once, (n_tasks - next) / (4 * n_threads)));
+            const int64_t begin = next.fetch_add(n), end = std::min(begin + n, n_tasks);
             if (begin >= n_tasks) break;
             for (int64_t task = begin; task < end; ++task) {
                 retire_until_fewer_wait_than(slots_per_thread);

@@ -44,15 +44,15 @@ public:
             const std::lock_guard<std::mutex> lock(mutex);
             n_wanted = 0;
         }
-        // the others are about to end: that seldom takes as long as falling asleep and being woken
+        // the others are about to end: that seldom takes as long as falling asleep and being woken, about 50 µs
         for (int turn = 0; n_inside > 0 && turn < 100; ++turn) std::this_thread::yield();
         std::unique_lock<std::mutex> lock(mutex);
-        left.wait(lock, [&] { return n_inside == 0; });
+        none_inside.wait(lock, [&] { return n_inside == 0; });
     }
 
 private:
-    std::mutex mutex;  ///< of what follows
-    std::condition_variable wake, left;
+    std::mutex mutex;  ///< guards what follows
+    std::condition_variable wake, none_inside;
     const Work *current = nullptr;
     int n_wanted = 0;
     int64_t round = 0;
@@ -62,13 +62,13 @@ private:
 
     void start(int n) {
         try {
-            while (int(threads.size()) < n) threads.emplace_back(&ThreadPool::live, this, int(threads.size()) + 1, round);
+            while (int(threads.size()) < n) threads.emplace_back(&ThreadPool::work_until_end, this, int(threads.size()) + 1, round);
         } catch (const std::system_error &) {
             // the system gives no more threads: those there are do all the work
         }
     }
 
-    void live(int thread, int64_t last_round) {
+    void work_until_end(int thread, int64_t last_round) {
         for (std::unique_lock<std::mutex> lock(mutex);;) {
             wake.wait(lock, [&] { return ending || (thread < n_wanted && round != last_round); });
             if (ending) return;
@@ -76,12 +76,12 @@ private:
             lock.unlock();
             (*current)(thread);
             lock.lock();
-            if (--n_inside == 0) left.notify_one();
+            if (--n_inside == 0) none_inside.notify_one();
         }
     }
 };
 
-/// ThreadPool::run on the threads of this process, or, while another call has them, on threads of its own.
+/// ThreadPool::run on the threads of this library, or, while another call has them, on threads of its own.
 inline void run_on_threads(int n_threads, const ThreadPool::Work &work) {
     struct Shared {
         std::mutex in_use;

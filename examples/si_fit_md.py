@@ -50,7 +50,7 @@ def main() -> None:
     training, test = (read_dataset(DATA / f"zuo_Si_{part}.xyz.gz", virial_key=False) for part in ("train", "test"))
     print(f"training: {training}\ntest: {test}")
 
-    result = fit(model, training, test=test, weights={"default": {"E": 30, "F": 1}}, store="qr", progress=True)
+    result = fit(model, training, test=test, weights={"default": {"E": 30, "F": 1}}, progress=True)
     print(f"\n{result.report}\n")
     (args.output / "report.txt").write_text(result.report + "\n", encoding="utf-8")
     plot_parity(result.test, args.output / "parity.png")

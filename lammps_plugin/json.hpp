@@ -28,7 +28,6 @@ public:
     const std::vector<Json> &elements() const { return expect(array, "a list"), values; }
     const std::string &text() const { return expect(string, "a string"), text_; }
     double real() const { return expect(number, "a number"), number_; }
-    bool truth() const { return expect(boolean, "true or false"), number_ != 0; }
 
     const Json &operator[](const std::string &key) const {
         const auto found = items().find(key);

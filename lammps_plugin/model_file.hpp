@@ -9,7 +9,8 @@
 
 #include "arranged_plan.hpp"
 #include "core/plan.hpp"
-#include "evaluate.hpp"
+#include "harmonics_constants.hpp"
+#include "memory.hpp"
 
 namespace acepair {
 

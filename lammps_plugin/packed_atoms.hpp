@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "evaluate.hpp"
+#include "memory.hpp"
 
 namespace acepair {
 

@@ -215,10 +215,10 @@ void PairACEPair::add_plan(size_t k) {
     const int W = kernels->width;
     const acepair::System system = packed.system(neighbors);
     const bool with_vectors = vflag_atom || cvflag_atom || scaled;
-    acepair::Slots slots(memory_of_kernels, 1, W, acepair::max_edge_blocks(centres.longest_block, W, plan.n_species), with_vectors);
-    char *const workspace = memory_of_kernels.workspace.reserve(kernels->workspace_bytes(plan, centres.longest));
+    acepair::Slots slots(memory_of_kernels, 1, W, acepair::max_edge_blocks(centres.max_block_neighbors, W, plan.n_species), with_vectors);
+    char *const workspace = memory_of_kernels.workspace.reserve(kernels->workspace_bytes(plan, centres.max_neighbors));
     for (const CentreBlock &block : centres.blocks) {
-        kernels->evaluate(plan, system, block, centres.longest, workspace, true, slots[0]);
+        kernels->evaluate(plan, system, block, centres.max_neighbors, workspace, true, slots[0]);
         add_block(block, slots[0]);
     }
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/kernels.hpp"
 #include "model_file.hpp"
 #include "packed_atoms.hpp"
 #include "pair.h"

@@ -245,7 +245,7 @@ def test_threads_of_functions_count_for_one_call(monkeypatch):
         acepair.evaluate._kernels, "evaluate", lambda *args, **rest: seen.append(args[-1]) or kernel(*args, **rest)
     )
     atoms, model = structures.triclinic(SI_O), silica()
-    default = acepair.evaluate.default_threads()
+    default = acepair.threads.default_threads()
     for function in (
         acepair.potential_energy, acepair.forces, acepair.virial, acepair.energy_forces_virial,
         acepair.site_energies, acepair.site_grads,

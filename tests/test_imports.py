@@ -55,6 +55,11 @@ def test_models_need_no_search():
     )
 
 
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="no attribute 'ase_model'"):
+        acepair.ase_model  # noqa: B018
+
+
 @pytest.mark.parametrize("name", acepair.__all__)
 def test_public_names(name):
     assert name in dir(acepair)

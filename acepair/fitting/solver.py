@@ -44,7 +44,7 @@ class Solver:
     def check_installed(self) -> None:
         """Raise an ImportError if a module is missing, before anything is assembled."""
         if self.needs_module and importlib.util.find_spec(self.needs_module) is None:
-            raise ImportError(f"solver {self.name} needs {self.needs_module}: pip install acepair[fit]")
+            raise ImportError(f"solver {self.name} needs {self.needs_module}: pip install 'acepair[fit]'")
 
     @property
     def name(self) -> str:

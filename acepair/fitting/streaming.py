@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .._types import FloatArray
-from ..evaluate import thread_count
+from ..threads import thread_count
 from .blas import limited_blas
 from .checkpoint import Checkpoint
 from .problem import Block, Problem

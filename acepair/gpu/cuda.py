@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .backend import KERNELS, Kernel
 from .cuda_options import COMPILER_OPTIONS
 
-_INSTALL = "pip install acepair[cuda12] or acepair[cuda13], as the driver's CUDA version in nvidia-smi is 12 or 13"
+_INSTALL = "pip install 'acepair[cuda12]' or 'acepair[cuda13]', as the driver's CUDA version in nvidia-smi is 12 or 13"
 
 
 class CudaBackend:

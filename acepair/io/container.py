@@ -6,6 +6,7 @@ whole file, with zeros where it stands itself. safetensors' own writer keeps no 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -73,7 +74,10 @@ def read(path: Path) -> tuple[dict[str, str], Tensors]:
     ValueError
         If it is something else, damaged, or made by a later version.
     """
-    status = path.stat()
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "there is no model file", str(path)) from None
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{_NOT_OURS}: it is a {'directory' if stat.S_ISDIR(status.st_mode) else 'device'}")
     with path.open("rb") as stream:

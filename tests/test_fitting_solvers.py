@@ -480,6 +480,6 @@ def test_options_are_refused_when_given(name, options):
 
 def test_missing_modules_are_named_before_the_fit(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"solver ARD needs sklearn: pip install acepair\[fit\]"):
+    with pytest.raises(ImportError, match=r"solver ARD needs sklearn: pip install 'acepair\[fit\]"):
         make_solver("ard").check_installed()
     make_solver("blr").check_installed()

@@ -48,7 +48,7 @@ def fake_cupy(monkeypatch, count):
 
 @pytest.mark.usefixtures("no_cupy")
 def test_without_cupy():
-    with pytest.raises(ImportError, match=r"needs CuPy, which does not load: .*pip install acepair\[cuda12\]"):
+    with pytest.raises(ImportError, match=r"needs CuPy, which does not load: .*pip install 'acepair\[cuda12\]"):
         acepair.ACECalculator(tutorial(), device="cuda")
 
 

@@ -1,9 +1,9 @@
-"""Structs for kernels: pointers and numbers as int64 in device memory, in the order of the headers."""
+"""Structs for kernels: pointers and numbers as int64 in the order of the headers, passed by value."""
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,30 @@ from .backend import KERNELS, Backend
 
 
 class Struct:
-    """A struct on the device. It keeps the arrays alive that it points to."""
+    """An argument of kernels. It keeps the arrays alive that it points to.
+
+    Pointers that a kernel gets by value are known to be global; through a pointer to the struct they would have to be
+    loaded first and could be anything.
+
+    Attributes
+    ----------
+    value : array of one element
+        What a kernel is given: CuPy passes it by value.
+    """
 
     def __init__(self, backend: Backend, name: str, **fields: Any) -> None:
         order = field_names(name)
         if set(order) != fields.keys():
             raise TypeError(f"{name} has the fields {', '.join(order)}, got {', '.join(fields)}")
         self.fields = fields
-        self.array = backend.xp.asarray(np.array([_number(backend, fields[name]) for name in order], dtype=np.int64))
+        self._backend = backend
+        self._words = np.array([_number(backend, fields[name]) for name in order], dtype=np.int64)
+        self.value = self._words.view(np.dtype((np.void, self._words.nbytes)))
+
+    @cached_property
+    def on_device(self) -> Any:
+        """A copy that other structs may point to."""
+        return self._backend.xp.asarray(self._words)
 
 
 def _number(backend: Backend, value: Any) -> int:
@@ -27,7 +43,7 @@ def _number(backend: Backend, value: Any) -> int:
         return 0
     if isinstance(value, int | np.integer):
         return int(value)
-    return backend.pointer(value.array if isinstance(value, Struct) else value)
+    return backend.pointer(value.on_device if isinstance(value, Struct) else value)
 
 
 @cache

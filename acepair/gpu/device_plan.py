@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,8 @@ class Buffers:
     def __init__(self, backend: Backend, list_: DeviceList, dtype: npt.DTypeLike) -> None:
         xp, n = backend.xp, list_.n_owners
         self.list = list_
+        #: working memory of each plan: recorded launches point to it, which keep these buffers
+        self.works: WeakKeyDictionary[DevicePlan, Struct] = WeakKeyDictionary()
         # totals and status lie together, so that one copy brings both to the host
         report = xp.zeros(10 * list_.n_structures + 3)
         self.report = report
@@ -106,13 +109,11 @@ class DevicePlan:
         column_bytes = (2 * self._n_sums + self._n_unmixed + self._scratch) * itemsize + 8
         self._most_columns = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
         self._kernels: dict[str, Kernel] = {}
-        self._work: Struct | None = None
-        self._buffers: Buffers | None = None
 
     def evaluate(self, buffers: Buffers, *, gradients: bool, virial: bool) -> None:
         """Add energies, and forces and virials if wanted, to what the buffers hold."""
         list_ = buffers.list
-        work, chunk = self._prepare(buffers)
+        work, chunk = self.prepare(buffers)
         self._launch("find_edges", list_.n_columns, work)
         for first in range(0, list_.n_columns, chunk):
             n = min(chunk, list_.n_columns - first)
@@ -126,14 +127,14 @@ class DevicePlan:
 
     def begin(self, buffers: Buffers, motion: Struct) -> None:
         """Place atoms and images; all results become zero."""
-        work, _ = self._prepare(buffers)
+        work, _ = self.prepare(buffers)
         kernel = self._kernel("pack_rows")
-        arguments = (motion.array, buffers.list.struct.array, work.array)
+        arguments = (motion.value, buffers.list.struct.value, work.value)
         kernel(-(-buffers.list.n_rows // _BLOCK), _BLOCK, 0, arguments, 0, 0)
 
     def finish(self, buffers: Buffers, *, virial: bool) -> None:
         """Sum energies and virials over structures."""
-        work, _ = self._prepare(buffers)
+        work, _ = self.prepare(buffers)
         self._launch("sum_segments", buffers.list.n_segments, work, 0, int(virial), per_block=1)
         self._launch("sum_structures", 10 * buffers.list.n_structures, work)
 
@@ -151,7 +152,7 @@ class DevicePlan:
         per_block: int = _BLOCK,
     ) -> None:
         if n:
-            arguments = (self.model.array, self._list.struct.array, work.array)
+            arguments = (self.model.value, self._list.struct.value, work.value)
             threads, shared = self.threads.get(name, _BLOCK), self.shared_bytes.get(name, 0)
             self._kernel(name)(-(-n // per_block), threads, shared, arguments, first, count)
 
@@ -160,14 +161,14 @@ class DevicePlan:
             self._kernels[name] = self.backend.kernel(self.source, name, self.shared_bytes.get(name, 0))
         return self._kernels[name]
 
-    def _prepare(self, buffers: Buffers) -> tuple[Struct, int]:
+    def prepare(self, buffers: Buffers) -> tuple[Struct, int]:
         """Return the struct of working memory for a list, and how many columns sums have room for."""
         list_ = self._list = buffers.list
         chunk = min(self._most_columns, max(list_.n_columns, PAD))
-        if self._work is None or self._buffers is not buffers:
+        work = buffers.works.get(self)
+        if work is None:
             xp = self.backend.xp
-            self._buffers = buffers
-            self._work = Struct(
+            work = buffers.works[self] = Struct(
                 self.backend,
                 "Work",
                 **buffers.arrays,
@@ -180,7 +181,7 @@ class DevicePlan:
                 chunk=chunk,
                 columns_per_block=self._columns_per_block(list_),
             )
-        return self._work, chunk
+        return work, chunk
 
 
 def _dag(plan: Plan) -> Dag:
@@ -193,7 +194,7 @@ def _model_struct(
 ) -> Struct:
     """Upload a plan."""
     terms = [_radial_struct(backend, term, real) for term in plan.pair_terms]
-    term_array = backend.xp.concatenate([term.array for term in terms]) if terms else None
+    term_array = backend.xp.concatenate([term.on_device for term in terms]) if terms else None
     integers = {
         "channel_sum": channels.sum,
         "group_sum": channels.group_sum,

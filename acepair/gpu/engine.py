@@ -150,6 +150,7 @@ class System:
         self._cells: FloatArray | None = None  # the list was made for
         self._framed: FloatArray | None = None  # the frame was made for
         self._motion: Struct | None = None
+        self._own: Any | None = None  # positions, if they come in many arrays
         self._last: tuple[Any, ...] = ()  # what the last launches were for
         self._replay: Callable[[], None] | None = None  # repeats them
 
@@ -197,7 +198,7 @@ class System:
 
     def clear(self) -> None:
         """Forget the list and the memory that goes with it."""
-        self._buffers = self._cells = self._framed = self._motion = self._replay = None
+        self._buffers = self._cells = self._framed = self._motion = self._replay = self._own = None
         self._last = ()
 
     def _still_may_hold(self, cells: FloatArray) -> bool:
@@ -232,6 +233,11 @@ class System:
             frame = (periodic.reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None])
             self._frame = to_device(self.engine.backend, np.concatenate(frame, axis=1))
             self._framed, self._motion = cells.copy(), None
+        if self._motion is not None and self._motion.fields["positions"] is not x:
+            if self._own is None:  # positions come in another array: from now on they are copied into one of ours
+                self._own, self._motion = self.engine.backend.xp.empty(x.shape), None
+            self._own[...] = x
+            x = self._own
         if self._motion is None or self._motion.fields["positions"] is not x:
             self._motion = Struct(
                 self.engine.backend, "Motion", positions=x, reference=self._reference, frame=self._frame

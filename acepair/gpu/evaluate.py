@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -186,12 +187,16 @@ class Evaluator:
 
 
 class _HostResults:
-    """Results copied to the host."""
+    """Results copied to the host; the largest, virials of atoms, when they are asked for."""
 
     def __init__(self, backend: Backend, results: Results) -> None:
-        def copy(array: Any) -> Any:
-            return None if array is None else backend.to_host(array)
+        self._backend, self._results = backend, results
+        self.energies, self.site_energies = self._copy(results.energies), self._copy(results.site_energies)
+        self.forces, self.virials = self._copy(results.forces), self._copy(results.virials)
 
-        self.energies, self.site_energies = copy(results.energies), copy(results.site_energies)
-        self.forces, self.virials = copy(results.forces), copy(results.virials)
-        self.site_virials = copy(results.site_virials)
+    @cached_property
+    def site_virials(self) -> Any:
+        return self._copy(self._results.site_virials)
+
+    def _copy(self, array: Any) -> Any:
+        return None if array is None else self._backend.to_host(array)

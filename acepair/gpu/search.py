@@ -103,7 +103,7 @@ def search_neighbors(
         if n:
             search = Struct(backend, "Search", **state)
             backend.kernel(search_source(), name)(
-                -(-n // _BLOCK), _BLOCK, 0, (atoms.array, search.array, None), 0, fill
+                -(-n // _BLOCK), _BLOCK, 0, (atoms.value, search.value, None), 0, fill
             )
 
     launch("bin_atoms")

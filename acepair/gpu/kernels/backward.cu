@@ -7,10 +7,8 @@ namespace acepair::gpu {
 
 /// R and Y are evaluated anew: that is cheaper than to store and read them. Threads are edges, then components of the
 /// force on a centre. Blocks: columns_per_block columns.
-ACEPAIR_KERNEL(EDGE_THREADS) backward(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t chunk_columns) {
-    const Model model = *model_;
-    const List list = *list_;
-    const Work work = *work_;
+ACEPAIR_KERNEL(EDGE_THREADS)
+backward(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t chunk_columns) {
     BlockEdges &block = *reinterpret_cast<BlockEdges *>(shared_memory());
     real *const gradients = reinterpret_cast<real *>(shared_memory() + BLOCK_EDGES_BYTES);  // (3, EDGE_THREADS)
 

@@ -12,6 +12,7 @@
 #define ACEPAIR_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads, 1)
 #define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
 #define ACEPAIR_SYNC __syncthreads()
+#define ACEPAIR_BY_VALUE(T) const __grid_constant__ T  // may be read where it is, without a copy in every thread
 #define ACEPAIR_NO_UNROLL _Pragma("unroll 1")
 
 namespace acepair::gpu {

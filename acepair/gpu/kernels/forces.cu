@@ -6,9 +6,8 @@ namespace acepair::gpu {
 constexpr int SUM_THREADS = 128;
 
 /// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Threads: owners.
-ACEPAIR_KERNEL(128) gather_forces(const Model *, const List *list_, const Work *work_, int64_t, int64_t want_virial) {
-    const List list = *list_;
-    const Work work = *work_;
+ACEPAIR_KERNEL(128)
+gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
     ACEPAIR_PHASE(t) {
         const int64_t j = block_index() * block_size() + t;
         if (j >= list.n_owners) continue;
@@ -33,9 +32,8 @@ ACEPAIR_KERNEL(128) gather_forces(const Model *, const List *list_, const Work *
 }
 
 /// partial[segment] = energy and virial of the atoms of a segment. Blocks: segments.
-ACEPAIR_KERNEL(SUM_THREADS) sum_segments(const Model *, const List *list_, const Work *work_, int64_t, int64_t want_virial) {
-    const List list = *list_;
-    const Work work = *work_;
+ACEPAIR_KERNEL(SUM_THREADS)
+sum_segments(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
     double *const sums = reinterpret_cast<double *>(shared_memory());  // (10, SUM_THREADS)
     const int64_t segment = block_index(), begin = list.segment_first[segment], end = list.segment_first[segment + 1];
     const int n = want_virial ? 10 : 1;
@@ -62,9 +60,8 @@ ACEPAIR_KERNEL(SUM_THREADS) sum_segments(const Model *, const List *list_, const
 }
 
 /// totals[structure] = sum over its segments. Threads: structures × 10.
-ACEPAIR_KERNEL(128) sum_structures(const Model *, const List *list_, const Work *work_, int64_t, int64_t) {
-    const List list = *list_;
-    const Work work = *work_;
+ACEPAIR_KERNEL(128)
+sum_structures(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t item = block_index() * block_size() + t, structure = item / 10, c = item % 10;
         if (structure >= list.n_structures) continue;

@@ -52,10 +52,8 @@ ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &
 
 /// Sums and pair_energy of a chunk of columns. In turn the block's threads are edges, which leave R, Y and the pair energy in shared
 /// memory, and groups of sums, which each run through the edges of one column in their order. Blocks: columns_per_block columns.
-ACEPAIR_KERNEL(EDGE_THREADS) pool(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t chunk_columns) {
-    const Model model = *model_;
-    const List list = *list_;
-    const Work work = *work_;
+ACEPAIR_KERNEL(EDGE_THREADS)
+pool(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t chunk_columns) {
     BlockEdges &block = *reinterpret_cast<BlockEdges *>(shared_memory());
     real *const R = reinterpret_cast<real *>(shared_memory() + BLOCK_EDGES_BYTES);
     real *const Y = R + N_R * POOL_STRIDE, *const energy = Y + N_Y * POOL_STRIDE;

@@ -18,10 +18,7 @@ ACEPAIR_DEVICE real mixed(const int32_t *first, const int32_t *index, const real
 }
 
 ACEPAIR_KERNEL(TILE * PRODUCT_ROWS)
-products(const Model *model_, const List *list_, const Work *work_, int64_t chunk_first, int64_t) {
-    const Model model = *model_;
-    const List list = *list_;
-    const Work work = *work_;
+products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
     constexpr int64_t SHARED_NODES = (NODES_SHARED ? int64_t(N_STORED) * TILE : 0), SCRATCH_NODES = NODES_SHARED ? 0 : N_STORED;
     constexpr int64_t SCRATCH = (SCRATCH_NODES + (ADJOINTS_SHARED ? 0 : N_INTERNAL)) * TILE;
     double *const energy = reinterpret_cast<double *>(shared_memory());  // (PRODUCT_ROWS, TILE)

@@ -4,9 +4,7 @@
 namespace acepair::gpu {
 
 /// Which cell an atom is in.
-ACEPAIR_KERNEL(128) bin_atoms(const Atoms *atoms_, const Search *search_, const void *, int64_t, int64_t) {
-    const Atoms atoms = *atoms_;
-    const Search search = *search_;
+ACEPAIR_KERNEL(128) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t i = block_index() * block_size() + t;
         if (i >= atoms.n_atoms) continue;
@@ -41,9 +39,8 @@ ACEPAIR_DEVICE void sort_keys(int64_t *key, int64_t n) {
 }
 
 /// Count neighbours (fill = 0), or write their keys, sorted (fill = 1).
-ACEPAIR_KERNEL(128) find_neighbors(const Atoms *atoms_, const Search *search_, const void *, int64_t, int64_t fill) {
-    const Atoms atoms = *atoms_;
-    const Search search = *search_;
+ACEPAIR_KERNEL(128)
+find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t fill) {
     ACEPAIR_PHASE(t) {
         const int64_t i = block_index() * block_size() + t;
         if (i >= atoms.n_atoms) continue;

@@ -27,11 +27,11 @@ inline int useful_threads(int n_threads, int64_t n_units, int64_t min_per_thread
     return int(std::max<int64_t>(1, std::min<int64_t>(n_threads, n_units / min_per_thread)));
 }
 
-/// Places of a thread where results wait for their turn. More would not stay in the cache.
-inline constexpr int64_t slots_per_thread = 8;
+/// Places of a thread where results wait for their turn: so far may it run ahead while another one has lost its CPU.
+inline constexpr int64_t slots_per_thread = 32;
 
 /// Consecutive tasks a thread takes at a time: they share much of what they add to.
-inline constexpr int64_t most_tasks_at_once = slots_per_thread / 2;
+inline constexpr int64_t most_tasks_at_once = 4;
 
 /// Slots that ordered_for numbers.
 inline int64_t slots_of(int n_threads) { return n_threads <= 1 ? 1 : n_threads * slots_per_thread; }
@@ -53,6 +53,7 @@ template <class Compute, class Retire> void ordered_for(int64_t n_tasks, int n_t
             for (;;) {
                 for (int64_t k; oldest < newest && n_retired == task_in[k = oldest % slots_per_thread]; ++oldest, ++n_retired)
                     retire(task_in[k], first_slot + k);
+                if (oldest == newest) oldest = newest = 0;  // the same few slots again, which are in the cache
                 if (newest - oldest < n) return;
                 std::this_thread::yield();
             }

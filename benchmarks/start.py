@@ -13,7 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from models import read_model
+from structures import rattled_diamond
 
 from acepair import save_model
 
@@ -22,25 +24,26 @@ PROGRAMS = {
     "NumPy": "import numpy",
     "ASE's `Atoms`": "from ase import Atoms",
     "acepair: model read, energy and forces of 64 atoms": """
-from ase.build import bulk
+import numpy, sys
+from ase import Atoms
 from acepair import ACECalculator
-atoms = bulk("Si", cubic=True) * 2
-atoms.calc = ACECalculator({file!r})
+atoms = Atoms(**numpy.load(sys.argv[2]), pbc=True, calculator=ACECalculator(sys.argv[1]))
 atoms.get_potential_energy(), atoms.get_forces()
 """,
 }
 
 
-def seconds(program: str) -> float:
+def seconds(program: str, *arguments: str) -> float:
     """Return the time of a process."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True)
     return time.perf_counter() - start
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder, "tutorial.acepair"))
-        save_model(read_model("sio_tutorial"), file)
-        programs = {name: program.replace("{file!r}", repr(file)) for name, program in PROGRAMS.items()}
-        print(json.dumps({name: seconds(program) for name, program in programs.items()}))
+        model, structure = str(Path(folder, "tutorial.acepair")), str(Path(folder, "silicon.npz"))
+        save_model(read_model("sio_tutorial"), model)
+        atoms = rattled_diamond(2, [14])
+        np.savez(structure, numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell.array)
+        print(json.dumps({name: seconds(program, model, structure) for name, program in PROGRAMS.items()}))

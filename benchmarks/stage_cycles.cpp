@@ -84,9 +84,9 @@ extern "C" __attribute__((visibility("default"))) void stage_ticks(const Plan *p
     const System system{xyzs, first, neighbor};
     Memory memory;
     memory.centres.cut(system, centres, n_centres, plan->n_species, W);
-    const int64_t longest = memory.centres.max_neighbors;
+    const int64_t max_neighbors = memory.centres.max_neighbors;
     Slots slots(memory, 1, W, max_edge_blocks(memory.centres.max_block_neighbors, W, plan->n_species), false);
-    Workspace work(*plan, longest, memory.workspace.reserve(workspace_bytes(*plan, longest)));
+    Workspace work(*plan, max_neighbors, memory.workspace.reserve(workspace_bytes(*plan, max_neighbors)));
     uint64_t cost = ~0ull;
     for (int k = 0; k < 1000; ++k) {
         const uint64_t start = time_stamp(), end = time_stamp();

@@ -78,9 +78,9 @@ using Slots = SlotsOf<double>;
 
 /// Blocks of edges of a block of centres, at most: each holds width / team_size edges of every centre of a team, and the last of every
 /// team and species may be partly empty.
-template <class Real = double> int64_t max_edge_blocks(int64_t longest_block, int width, int n_species) {
+template <class Real = double> int64_t max_edge_blocks(int64_t max_block_neighbors, int width, int n_species) {
     const int of_centre = width / team_size<Real>;
-    return longest_block / of_centre + of_centre * n_species;
+    return max_block_neighbors / of_centre + of_centre * n_species;
 }
 
 }  // namespace acepair

@@ -5,7 +5,9 @@ import warnings
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.calculator import Calculator
 from ase.calculators.lj import LennardJones
+from ase.constraints import FixAtoms
 from numpy.testing import assert_allclose
 from reference.labelled import STRESS, frames, labelled
 
@@ -315,3 +317,29 @@ def test_no_warnings_for_good_data(model):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(model, frames(), threads=1)
+
+
+def test_atoms_keep_what_other_calculators_need(model):
+    """Charges and such; not the labels, which would be there twice, nor constraints."""
+
+    class Charged(Calculator):
+        implemented_properties = ("energy", "forces", "stress")
+
+        def calculate(self, atoms=None, properties=(), system_changes=()):
+            super().calculate(atoms, properties, system_changes)
+            energy = 10 * np.sum(atoms.get_initial_charges() ** 2) + atoms.info["extra"]
+            self.results = {"energy": energy, "forces": np.zeros((len(atoms), 3)), "stress": np.zeros(6)}
+
+    made = []
+    for atoms in frames(6):
+        new = atoms.copy()
+        new.info.update(energy=atoms.get_potential_energy() + 25 * len(atoms), extra=5.0 * len(atoms))
+        new.arrays["forces"] = atoms.get_forces()
+        new.set_initial_charges(np.full(len(atoms), np.sqrt(2)))
+        new.set_constraint(FixAtoms([0]))
+        made.append(new)
+    data = read_dataset(made)
+    assert set(data[0].atoms.arrays) == {"numbers", "positions", "initial_charges"}
+    assert set(data[0].atoms.info) == {"extra"}
+    assert not data[0].atoms.constraints
+    assert fit(model, data, v_ref=Charged(), threads=1).train.rmse["set"]["E"] < 1e-2

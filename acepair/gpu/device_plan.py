@@ -113,7 +113,7 @@ class DevicePlan:
     def evaluate(self, buffers: Buffers, *, gradients: bool, virial: bool) -> None:
         """Add energies, and forces and virials if wanted, to what the buffers hold."""
         list_ = buffers.list
-        work, chunk = self.prepare(buffers)
+        work, chunk = self._prepare(buffers)
         self._launch("find_edges", list_.n_columns, work)
         for first in range(0, list_.n_columns, chunk):
             n = min(chunk, list_.n_columns - first)
@@ -127,14 +127,14 @@ class DevicePlan:
 
     def begin(self, buffers: Buffers, motion: Struct) -> None:
         """Place atoms and images; all results become zero."""
-        work, _ = self.prepare(buffers)
+        work, _ = self._prepare(buffers)
         kernel = self._kernel("pack_rows")
         arguments = (motion.value, buffers.list.struct.value, work.value)
         kernel(-(-buffers.list.n_rows // _BLOCK), _BLOCK, 0, arguments, 0, 0)
 
     def finish(self, buffers: Buffers, *, virial: bool) -> None:
         """Sum energies and virials over structures."""
-        work, _ = self.prepare(buffers)
+        work, _ = self._prepare(buffers)
         self._launch("sum_segments", buffers.list.n_segments, work, 0, int(virial), per_block=1)
         self._launch("sum_structures", 10 * buffers.list.n_structures, work)
 
@@ -161,7 +161,7 @@ class DevicePlan:
             self._kernels[name] = self.backend.kernel(self.source, name, self.shared_bytes.get(name, 0))
         return self._kernels[name]
 
-    def prepare(self, buffers: Buffers) -> tuple[Struct, int]:
+    def _prepare(self, buffers: Buffers) -> tuple[Struct, int]:
         """Return the struct of working memory for a list, and how many columns sums have room for."""
         list_ = self._list = buffers.list
         chunk = min(self._most_columns, max(list_.n_columns, PAD))

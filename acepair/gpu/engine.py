@@ -233,12 +233,13 @@ class System:
             frame = (periodic.reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None])
             self._frame = to_device(self.engine.backend, np.concatenate(frame, axis=1))
             self._framed, self._motion = cells.copy(), None
-        if self._motion is not None and self._motion.fields["positions"] is not x:
-            if self._own is None:  # positions come in another array: from now on they are copied into one of ours
-                self._own, self._motion = self.engine.backend.xp.empty(x.shape), None
+        if self._own is None and self._motion is not None and self._motion.fields["positions"] is not x:
+            # positions come in another array: from now on they are copied into one of ours
+            self._own, self._motion = self.engine.backend.xp.empty(x.shape), None
+        if self._own is not None:
             self._own[...] = x
             x = self._own
-        if self._motion is None or self._motion.fields["positions"] is not x:
+        if self._motion is None:
             self._motion = Struct(
                 self.engine.backend, "Motion", positions=x, reference=self._reference, frame=self._frame
             )

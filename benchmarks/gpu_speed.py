@@ -18,7 +18,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ from gpu_counts import BANDWIDTH, count
 
 from acepair.gpu.cuda import CudaBackend
 from acepair.gpu.engine import Engine, System
-from acepair.gpu.source import Layout
 
 _LATTICE = 5.43  # Å, of diamond-like silicon
 _CASES = [  # model, cells along an axis (8 atoms a cell), dtype; the goals first
@@ -49,18 +48,21 @@ _CASES = [  # model, cells along an axis (8 atoms a cell), dtype; the goals firs
     ("si_zuo_large", 20, "float32"),
     ("sio_tutorial", 5, "float32"),
 ]
-_LAYOUTS = {  # of si_order4_large in float64, which is where layouts matter
-    "chosen": None,
-    "tile 16, all in shared memory": Layout(
-        tile=16, product_rows=16, edge_threads=64, nodes_shared=True, adjoints_shared=True
-    ),
-    "tile 32, 24 rows": Layout(tile=32, product_rows=24, edge_threads=64, nodes_shared=True, adjoints_shared=False),
-    "nodes in global memory": Layout(
-        tile=32, product_rows=8, edge_threads=64, nodes_shared=False, adjoints_shared=False
-    ),
-    "edge tiles of 32": Layout(tile=32, product_rows=16, edge_threads=32, nodes_shared=True, adjoints_shared=False),
-    "edge tiles of 128": Layout(tile=32, product_rows=16, edge_threads=128, nodes_shared=True, adjoints_shared=False),
+_LAYOUTS: dict[str, dict[str, Any]] = {  # changes of the chosen one
+    "chosen": {},
+    "256 edges resident": {"resident_edges": 256},
+    "384 edges resident": {"resident_edges": 384},
+    "768 edges resident": {"resident_edges": 768},
+    "edge tiles of 64": {"edge_threads": 64},
+    "edge tiles of 128": {"edge_threads": 128},
+    "edge tiles of 256": {"edge_threads": 256},
+    "tile 16": {"tile": 16},
+    "tile 16, all in shared memory": {"tile": 16, "nodes_shared": True, "adjoints_shared": True},
+    "8 rows": {"product_rows": 8},
+    "24 rows": {"product_rows": 24},
+    "nodes in global memory": {"product_rows": 8, "nodes_shared": False, "adjoints_shared": False},
 }
+_LAYOUT_CASES = [("sio_tutorial", 32, "float64"), ("si_order4_large", 32, "float64")]
 
 
 class TimedBackend(CudaBackend):
@@ -114,14 +116,17 @@ def crystal(cells: int, n_species: int) -> dict[str, np.ndarray]:
 
 
 def measure(
-    backend: TimedBackend, case: str, cells: int, dtype: str, layout: Layout | None = None, graphs: bool = True
+    backend: TimedBackend, case: str, cells: int, dtype: str, changes: dict[str, Any], graphs: bool = True
 ) -> dict[str, Any]:
-    """Time one case."""
+    """Time one case, with changes of the layout."""
     xp = backend.xp
     xp.get_default_memory_pool().free_all_blocks()
     plans, elements, _ = load(case)
     atoms = crystal(cells, len(elements))
-    engine = Engine(plans, elements, dtype=dtype, backend=backend, layout=layout, graphs=graphs)
+    engine = Engine(plans, elements, dtype=dtype, backend=backend, graphs=graphs)
+    if changes:
+        layout = replace(engine.plans[0].layout, **changes)
+        engine = Engine(plans, elements, dtype=dtype, backend=backend, layout=layout, graphs=graphs)
     system = System(engine, atoms["species"], [True] * 3)
     positions, n = xp.asarray(atoms["positions"]), len(atoms["species"])
     coordinate = positions[:1, :1]
@@ -213,27 +218,26 @@ def main() -> None:
         "copy_bytes_per_s": copy_bandwidth(xp),
         "assumed_bytes_per_s": BANDWIDTH,
         "cases": [],
-        "layouts": {},
+        "layouts": [],
         "not_measured": [],
     }
     path = args.output or Path(__file__).parent / "results" / f"gpu-{'-'.join(card.lower().split())}.json"
-    jobs = [("", out["cases"].append, case, None, True) for case in _CASES]
-    jobs.insert(4, ("without graphs", out["cases"].append, ("sio_tutorial", 5, "float64"), None, False))
-    jobs += [
-        (name, lambda r, name=name: out["layouts"].update({name: r}), ("si_order4_large", 32, "float64"), layout, True)
-        for name, layout in _LAYOUTS.items()
+    jobs: list[tuple[str, str, tuple[str, int, str], dict[str, Any], bool]] = [
+        ("cases", "", case, {}, True) for case in _CASES
     ]
-    for label, keep, case, layout, graphs in jobs:
+    jobs.insert(4, ("cases", "without graphs", ("sio_tutorial", 5, "float64"), {}, False))
+    jobs += [("layouts", name, case, changes, True) for name, changes in _LAYOUTS.items() for case in _LAYOUT_CASES]
+    for kind, label, case, changes, graphs in jobs:
         if time.perf_counter() - start > args.seconds:
-            out["not_measured"].append([*case, str(layout), graphs])
+            out["not_measured"].append([*case, label])
             continue
         try:
-            result = measure(backend, *case, layout, graphs)
+            result = measure(backend, *case, changes, graphs)
         except Exception as error:  # one case must not cost the others
             result = {"model": case[0], "dtype": case[2], "error": f"{type(error).__name__}: {error}"}
             backend.timing = False
             backend.events.clear()
-        keep(result)
+        out[kind].append({"label": label, **result})
         path.write_text(json.dumps(out, indent=1) + "\n")
         print(label, _line(result), flush=True)
     path.write_text(json.dumps(out, indent=1) + "\n")

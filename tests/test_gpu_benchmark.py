@@ -49,15 +49,16 @@ def test_measure(speed, monkeypatch):
 
     monkeypatch.setattr(speed.CudaBackend, "kernel", lambda self, *args: self.host.kernel(*args))
     monkeypatch.setattr(speed.CudaBackend, "record", lambda self, call: call)
-    result = speed.measure(Timed(), "sio_tutorial", 2, "float64")
+    result = speed.measure(Timed(), "sio_tutorial", 2, "float64", {"product_rows": 4})
+    assert result["layout"]["product_rows"] == 4
     assert result["atoms"] == 64
     assert result["kernels"].keys() == {
         *("pack_rows", "find_edges", "pool", "products", "backward", "gather_forces", "sum_segments", "sum_structures")
     }
     assert result["step_us"] > 0
     assert "M atom-steps/s" in speed._line(result)
-    for layout in speed._LAYOUTS.values():
-        assert layout is None or layout.tile in (8, 16, 32)
+    known = result["layout"].keys()
+    assert all(changes.keys() <= known for changes in speed._LAYOUTS.values())
 
 
 def test_counts(speed):

@@ -81,9 +81,9 @@ def test_more_than_1000_neighbors():
 @pytest.mark.parametrize(
     "layout",
     [
-        Layout(tile=8, product_rows=3, edge_threads=32, nodes_shared=True, adjoints_shared=True),
-        Layout(tile=32, product_rows=4, edge_threads=64, nodes_shared=True, adjoints_shared=False),
-        Layout(tile=16, product_rows=2, edge_threads=96, nodes_shared=False, adjoints_shared=False),
+        Layout(tile=8, product_rows=3, edge_threads=32, resident_edges=512, nodes_shared=True, adjoints_shared=True),
+        Layout(tile=32, product_rows=4, edge_threads=64, resident_edges=256, nodes_shared=True, adjoints_shared=False),
+        Layout(tile=16, product_rows=2, edge_threads=96, resident_edges=384, nodes_shared=False, adjoints_shared=False),
     ],
     ids=["small tile", "adjoints outside", "nodes outside"],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,22 +28,19 @@ class Struct:
         if set(order) != fields.keys():
             raise TypeError(f"{name} has the fields {', '.join(order)}, got {', '.join(fields)}")
         self.fields = fields
-        self._backend = backend
-        self._words = np.array([_number(backend, fields[name]) for name in order], dtype=np.int64)
-        self.value = self._words.view(np.dtype((np.void, self._words.nbytes)))
+        self.words: list[int] = []
+        for name in order:
+            value = fields[name]
+            self.words += (
+                [w for part in value for w in part.words] if isinstance(value, list) else [_word(backend, value)]
+            )
+        self.value = np.array(self.words, dtype=np.int64).view(np.dtype((np.void, 8 * len(self.words))))
 
-    @cached_property
-    def on_device(self) -> Any:
-        """A copy that other structs may point to."""
-        return self._backend.xp.asarray(self._words)
 
-
-def _number(backend: Backend, value: Any) -> int:
+def _word(backend: Backend, value: Any) -> int:
     if value is None:
         return 0
-    if isinstance(value, int | np.integer):
-        return int(value)
-    return backend.pointer(value.on_device if isinstance(value, Struct) else value)
+    return int(value) if isinstance(value, int | np.integer) else backend.pointer(value)
 
 
 @cache
@@ -54,4 +51,4 @@ def field_names(struct: str) -> tuple[str, ...]:
     assert body is not None
     declarations = re.sub(r"//.*", "", body[1]).replace("const ", "").split(";")
     names = [text.split(None, 1)[1].split(",") for text in declarations if text.strip()]
-    return tuple(name.strip(" *") for of_type in names for name in of_type)
+    return tuple(name.split("[")[0].strip(" *") for of_type in names for name in of_type)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..plan import Dag, Plan, RadialPlan
-from .arguments import Struct
+from .arguments import Struct, field_names
 from .backend import Backend, Kernel, to_device
 from .lists import DeviceList
 from .source import (
@@ -173,12 +173,11 @@ class DevicePlan:
                 "Work",
                 **buffers.arrays,
                 slot_end=xp.empty((max(list_.n_columns, 1), self.n_species), dtype=xp.int32),
-                sums=xp.empty((max(self._n_sums, 1), chunk), dtype=self.dtype),
-                sums_adj=xp.empty((max(self._n_sums, 1), chunk), dtype=self.dtype),
-                A_adj=xp.empty((max(self._n_unmixed, 1), chunk), dtype=self.dtype),
+                sums=xp.empty(max(self._n_sums * chunk, 1), dtype=self.dtype),
+                sums_adj=xp.empty(max(self._n_sums * chunk, 1), dtype=self.dtype),
+                A_adj=xp.empty(max(self._n_unmixed * chunk, 1), dtype=self.dtype),
                 scratch=xp.empty(max(self._scratch * chunk, 1), dtype=self.dtype),
                 pair_energy=xp.empty(chunk),
-                chunk=chunk,
                 columns_per_block=self._columns_per_block(list_),
             )
         return work, chunk
@@ -193,8 +192,6 @@ def _model_struct(
     backend: Backend, plan: Plan, sums: Sums, channels: Channels, products: Products, real: np.dtype[Any]
 ) -> Struct:
     """Upload a plan."""
-    terms = [_radial_struct(backend, term, real) for term in plan.pair_terms]
-    term_array = backend.xp.concatenate([term.on_device for term in terms]) if terms else None
     integers = {
         "channel_sum": channels.sum,
         "group_sum": channels.group_sum,
@@ -207,21 +204,18 @@ def _model_struct(
         "use_first": products.use_first,
         "use": products.use,
     }
-    struct = Struct(
+    return Struct(
         backend,
         "Model",
         E0=to_device(backend, plan.E0),
         rcut=to_device(backend, plan.rcut),
-        pair_terms=term_array,
-        radial=None if sums.edges.radial is None else _radial_struct(backend, sums.edges.radial, real),
+        radial=[_radial_struct(backend, part, real) for part in (sums.edges.radial, *plan.pair_terms)],
         leaf=to_device(backend, _leaves(products, real)),
         node_coefficient=to_device(backend, products.node_coefficient, real),
         n_leaf_terms=len(products.leaf_other),
         **_mix_fields(backend, sums.mix, real),
         **{name: to_device(backend, array, np.int32) for name, array in integers.items()},
     )
-    struct.fields["terms"] = terms  # to keep them
-    return struct
 
 
 def _mix_fields(backend: Backend, mix: Mix | None, real: np.dtype[Any]) -> dict[str, Any]:
@@ -248,24 +242,14 @@ def _leaves(products: Products, real: np.dtype[Any]) -> npt.NDArray[np.int32]:
     return np.frombuffer(leaves.tobytes(), dtype=np.int32)
 
 
-def _radial_struct(backend: Backend, radial: RadialPlan, real: np.dtype[Any]) -> Struct:
-    has_table = radial.table.size > 0
+def _radial_struct(backend: Backend, radial: RadialPlan | None, real: np.dtype[Any]) -> Struct:
+    if radial is None:
+        return Struct(backend, "Radial", **dict.fromkeys(field_names("Radial")))
     arrays = {
         "transform": radial.transform,
         "envelope": radial.envelope,
         "rcut": radial.rcut,
-        "recurrence": radial.recurrence,
         "weights": weights_functions_last(radial),
         "table": radial.table,
     }
-    return Struct(
-        backend,
-        "Radial",
-        kind=int(radial.kind),
-        n_functions=radial.n_functions,
-        n_polynomials=radial.recurrence.shape[1],
-        n_intervals=radial.table.shape[1] if has_table else 0,
-        degree=radial.table.shape[2] - 1 if has_table else 0,
-        n_columns=radial.table.shape[3] if has_table else 0,
-        **{name: to_device(backend, array, real) for name, array in arrays.items()},
-    )
+    return Struct(backend, "Radial", **{name: to_device(backend, array, real) for name, array in arrays.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import factorial, pi, sqrt
@@ -11,7 +11,7 @@ from math import factorial, pi, sqrt
 import numpy as np
 
 from .._types import FloatArray
-from ..plan import BasisKind, Plan
+from ..plan import Plan, RadialPlan
 from .backend import KERNELS
 from .sums import Sums
 from .tables import Channels, Products
@@ -19,7 +19,7 @@ from .tables import Channels, Products
 PAD = 32  #: columns of a species are filled up to a multiple of this, which every tile divides
 MAX_COLUMNS = 16  #: columns whose edges one block takes on
 _POOL_SHARED = 40 * 1024  # bytes; so little that several blocks fit
-_BLOCK_EDGES = 16 * -(-(16 + 4 * MAX_COLUMNS) // 16)
+_BLOCK_EDGES = 16 * -(-(4 + 8 * MAX_COLUMNS) // 16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Layout:
     tile: int  #: columns whose products one block evaluates
     product_rows: int  #: rows of threads of such a block
     edge_threads: int  #: edges one block evaluates at a time
+    resident_edges: int  #: edges that registers of a multiprocessor have room for, at least: a multiple of edge_threads
     nodes_shared: bool  #: nodes are in shared memory
     adjoints_shared: bool  #: so are the adjoints of internal nodes
 
@@ -38,6 +39,7 @@ class Sizes:
     """Numbers of a plan on which the layout depends."""
 
     n_functions: int
+    n_contracted: int  #: radial functions that a thread keeps in registers
     n_harmonics: int
     n_stored: int
     n_internal: int
@@ -46,8 +48,11 @@ class Sizes:
 def sizes_of(plan: Plan, sums: Sums) -> Sizes:
     """Sizes of a plan."""
     n_internal = 0 if plan.dag is None else len(plan.dag.parent)
+    radial = sums.edges.radial
+    n_functions = 1 if radial is None else radial.n_functions
     return Sizes(
-        n_functions=1 if sums.edges.radial is None else sums.edges.radial.n_functions,
+        n_functions=n_functions,
+        n_contracted=n_functions - (radial.recurrence.shape[1] if radial is not None and sums.n_degrees else 0),
         n_harmonics=(plan.lmax + 1) ** 2,
         n_stored=plan.n_A + n_internal,
         n_internal=n_internal,
@@ -71,7 +76,15 @@ def choose_layout(sizes: Sizes, itemsize: int, max_shared: int) -> Layout:
     threads = 128
     while threads > 32 and _pool_bytes(sizes, threads, itemsize) > _POOL_SHARED:
         threads //= 2
-    return Layout(tile=tile, product_rows=rows, edge_threads=threads, nodes_shared=fits, adjoints_shared=adjoints_fit)
+    registers = 2 * sizes.n_contracted * itemsize // 4  # of 32 bits, for values and slopes
+    return Layout(
+        tile=tile,
+        product_rows=rows,
+        edge_threads=threads,
+        resident_edges=512 if registers <= 64 else 384 if registers <= 104 else 256,
+        nodes_shared=fits,
+        adjoints_shared=adjoints_fit,
+    )
 
 
 def pool_bytes(sizes: Sizes, layout: Layout, itemsize: int) -> int:
@@ -107,7 +120,7 @@ def model_source(
     Linear parameters, cutoffs and weights are data: they do not occur in it.
     """
     radial = sums.edges.radial
-    kind = BasisKind.RECURRENCE if radial is None else radial.kind
+    components = [radial, *plan.pair_terms]
     lmax = max(plan.lmax, 0)
     constants = {
         "N_SPECIES": len(plan.elements),
@@ -115,8 +128,6 @@ def model_source(
         "LMAX": lmax,
         "N_Y": (plan.lmax + 1) ** 2,
         "N_R": 1 if radial is None else radial.n_functions,
-        "N_Q": 0 if radial is None else radial.recurrence.shape[1],
-        "RADIAL_KIND_NUMBER": int(kind),
         "N_A": plan.n_A,
         "N_SUMS": sums.edges.n_A,
         "N_CHANNELS": len(channels.function),
@@ -128,7 +139,9 @@ def model_source(
         "TILE": layout.tile,
         "PRODUCT_ROWS": layout.product_rows,
         "EDGE_THREADS": layout.edge_threads,
+        "RESIDENT_EDGES": layout.resident_edges,
         "MAX_COLUMNS": MAX_COLUMNS,
+        "PAD": PAD,
     }
     flags = {
         "HAS_MANY_BODY": plan.lmax >= 0,
@@ -137,7 +150,16 @@ def model_source(
         "ADJOINTS_SHARED": layout.adjoints_shared,
     }
     unused = "[[maybe_unused]]"
-    harmonics = dict(zip(("A", "B", "RAISE", "LOWER", "ALONG"), harmonics_constants(lmax), strict=True))
+    arrays = _of_components(components) | {
+        "CHANNEL_FIRST": channels.first.tolist(),
+        "GROUP_FIRST": channels.group_first.tolist(),
+        "CHANNEL_FUNCTION": channels.function.tolist(),
+        "CHANNEL_OFFSET": channels.offset.tolist(),
+    }
+    harmonics = zip(("A", "B", "RAISE", "LOWER", "ALONG"), harmonics_constants(lmax), strict=True)
+    coefficients = {f"HARMONICS_{name}": row.tolist() for name, row in harmonics} | {
+        "RECURRENCE": [c for part in components if part is not None for c in part.recurrence.T.ravel().tolist()]
+    }
     return "\n".join(
         (
             f"// acepair {kernels_digest()}",
@@ -146,18 +168,44 @@ def model_source(
             f"using real = {'double' if dtype == np.float64 else 'float'};",
             *(f"{unused} constexpr int {name} = {value};" for name, value in constants.items()),
             *(f"{unused} constexpr bool {name} = {str(bool(value)).lower()};" for name, value in flags.items()),
+            *(f"{unused} ACEPAIR_CONSTANT int {name}[] = {_braces(array or [0])};" for name, array in arrays.items()),
             *(
-                f"{unused} ACEPAIR_CONSTANT real HARMONICS_{name}[] = {_braces(row)};"
-                for name, row in harmonics.items()
+                f"{unused} ACEPAIR_COEFFICIENTS real {name}[] = {_braces(array or [0.0])};"
+                for name, array in coefficients.items()
             ),
-            f"{unused} ACEPAIR_CONSTANT int CHANNEL_FIRST[] = {_braces(channels.first.tolist())};",
-            f"{unused} ACEPAIR_CONSTANT int GROUP_FIRST[] = {_braces(channels.group_first.tolist())};",
-            f"{unused} ACEPAIR_CONSTANT int CHANNEL_FUNCTION[] = {_braces(channels.function.tolist() or [0])};",
             "}",
             '#include "evaluate.cu"',
             "",
         )
     )
+
+
+def _of_components(components: Sequence[RadialPlan | None]) -> dict[str, list[int]]:
+    """Return what is known of radial functions: of the many-body part, if there is one, and of every pair term."""
+
+    def numbers(of_plan: Callable[[RadialPlan], int]) -> list[int]:
+        return [0 if part is None else of_plan(part) for part in components]
+
+    def of_pairs(field: Callable[[RadialPlan], FloatArray]) -> list[int]:
+        """Take what is the same for all species pairs, else −1."""
+        columns = [np.zeros(1) if part is None else np.unique(field(part)) for part in components]
+        return [int(column[0]) if len(column) == 1 and 0 <= column[0] == int(column[0]) else -1 for column in columns]
+
+    sizes = numbers(lambda part: part.recurrence.shape[1])
+    return {
+        "RADIAL_KIND": numbers(lambda part: int(part.kind)),
+        "TRANSFORM_KIND": of_pairs(lambda part: part.transform[:, 0]),
+        "TRANSFORM_P": of_pairs(lambda part: part.transform[:, 1]),
+        "TRANSFORM_Q": of_pairs(lambda part: part.transform[:, 2]),
+        "ENVELOPE_KIND": of_pairs(lambda part: part.envelope[:, 0]),
+        "ENVELOPE_P1": of_pairs(lambda part: part.envelope[:, 1]),
+        "ENVELOPE_P2": of_pairs(lambda part: part.envelope[:, 2]),
+        "N_POLYNOMIALS": sizes,
+        "FIRST_POLYNOMIAL": np.cumsum([0, *sizes])[:-1].tolist(),
+        "TABLE_INTERVALS": numbers(lambda part: part.table.shape[1]),
+        "TABLE_DEGREE": numbers(lambda part: part.table.shape[2] - 1),
+        "TABLE_COLUMNS": numbers(lambda part: part.table.shape[3]),
+    }
 
 
 def harmonics_constants(lmax: int) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +19,8 @@ class Channels:
     first: Int32Array  #: (lmax + 2,) channels of each l
     function: Int32Array  #: (n_channels,)
     sum: Int32Array  #: (n_pairs, n_channels) first sum of the channel, −1 where it vanishes
+    #: (n_channels,) how far from the first channel of its l that is, −1 if that is not the same for all species pairs
+    offset: Int32Array
     group_first: Int32Array  #: (lmax + 2,) groups of each l
     group_sum: Int32Array  #: (n_groups,) first of a group's 2 l + 1 sums
     group_function: Int32Array  #: (n_pairs, n_groups) function of every group, −1 where its sums vanish
@@ -135,10 +138,22 @@ def make_channels(plan: Plan) -> Channels:
         first=int32(first),
         function=int32(function),
         sum=np.ascontiguousarray(first_sum),
+        offset=_offsets(first_sum, first),
         group_first=int32(np.cumsum([0, *map(len, groups)])),
         group_sum=int32(group_sum),
         group_function=int32(group_function).reshape(n_pairs, -1),
     )
+
+
+def _offsets(first_sum: Int32Array, first: list[int]) -> Int32Array:
+    offsets = np.full(first_sum.shape[1], -1)
+    for begin, end in pairwise(first):
+        of_l = first_sum[:, begin:end]
+        there = of_l[(of_l >= 0).any(axis=1)]  # pairs that have channels of this l
+        differences = there - there[:, :1]
+        if len(there) and (there >= 0).all() and (differences >= 0).all() and (differences == differences[0]).all():
+            offsets[begin:end] = differences[0]
+    return int32(offsets)
 
 
 def make_products(dag: Dag, coefficients: FloatArray) -> Products:

@@ -9,7 +9,8 @@
 
 #define ACEPAIR_DEVICE inline
 #define ACEPAIR_CONSTANT constexpr
-#define ACEPAIR_KERNEL(threads) extern "C" void
+#define ACEPAIR_COEFFICIENTS constexpr
+#define ACEPAIR_KERNEL(threads, blocks) extern "C" void
 #define ACEPAIR_PHASE(t) for (int t##_ = 0, t = shim::thread(0); t##_ < shim::block_size; t = shim::thread(++t##_))
 #define ACEPAIR_SYNC
 #define ACEPAIR_BY_VALUE(T) const T &

@@ -71,6 +71,15 @@ def of_unequal_elements():
     return acepair.StackedCalculator([zbl, *parts, one, ace1().to_calculator().components[1]])
 
 
+def with_exponents_per_pair():
+    """What engines know when they are compiled, as long as all species pairs have it in common."""
+    A, B = acepair.AgnesiTransform(2, 4, 0.0, 2.3, 5.5), acepair.AgnesiTransform(1, 3, 0.5, 2.0, 5.5)
+    near, far = acepair.PolyEnvelope2sX(2, 3), acepair.PolyEnvelope2sX(1, 2)
+    return ace1(
+        transform=((A, B), (B, A)), envelope=((near, far), (far, far)), pair_envelope=((near, near), (near, far))
+    )
+
+
 MODELS = {
     "dense radial weights": lambda tmp: tutorial(),
     "one element, order 4": lambda tmp: tutorial(elements="Si", order=4, maxl=3, E0s=None, max_level=8),
@@ -80,6 +89,7 @@ MODELS = {
     "splines": lambda tmp: acepair.splinify(ace1(), 20),
     "ZBL": lambda tmp: tutorial(elements="Si", E0s=None, ZBL=True, max_level=7),
     "callables": lambda tmp: with_callables(),
+    "exponents per pair": lambda tmp: with_exponents_per_pair(),
     "order 5, rin > 0, three elements": lambda tmp: from_acejax(tmp, order=5, rin=0.4),
     "splines per pair": lambda tmp: from_acejax(tmp, radial="spline", pair_envelope="ace1_poly1sr"),
     "layers' potentials": lambda tmp: acepair.splinify(tutorial().to_calculator(), 12),

@@ -8,25 +8,22 @@ namespace acepair::gpu {
 enum class TransformKind { agnesi = 0, affine = 1 };                                              // as in core/plan.hpp
 enum class EnvelopeKind { one = 0, poly_2sx = 1, poly_1sr = 2, ace1_poly_1sr = 3, inverse_r = 4 };
 enum class BasisKind { recurrence = 0, series = 1, table = 2 };
-constexpr BasisKind RADIAL_KIND = BasisKind(RADIAL_KIND_NUMBER);
 
 /// Formulas: acepair/basis/transforms.py and core/plan.hpp.
-struct TransformParameters {
+struct alignas(2 * sizeof(real)) TransformParameters {
     real kind, p, q, a, rin, inverse_width, x_in, scale;
 };
-struct EnvelopeParameters {
+struct alignas(2 * sizeof(real)) EnvelopeParameters {
     real kind, p1, p2, rcut, r0, scale;
 };
 
-/// Radial functions of one component for every species pair.
+/// Numbers of one component's radial functions for every species pair. Kinds, exponents and sizes stand in model.hpp.
 struct Radial {
-    int64_t kind, n_functions, n_polynomials, n_intervals, degree, n_columns;
     const TransformParameters *transform;  ///< (n_pairs,)
     const EnvelopeParameters *envelope;    ///< (n_pairs,)
     const real *rcut;                      ///< (n_pairs,) Å
-    const real *recurrence;                ///< (3, n_polynomials)
-    const real *weights;                   ///< (n_pairs, n_polynomials, functions that are contracted): functions last, unlike the plan
-    const real *table;                     ///< (n_pairs, n_intervals, degree + 1, n_columns)
+    const real *weights;                   ///< (n_pairs, N_POLYNOMIALS, functions that are contracted): functions last, unlike the plan
+    const real *table;                     ///< (n_pairs, TABLE_INTERVALS, TABLE_DEGREE + 1, TABLE_COLUMNS)
 };
 
 /// An internal node and its factors, all numbered among stored nodes.
@@ -50,8 +47,6 @@ struct alignas(8) Use {
 struct Model {
     const double *E0;               ///< (NZ,) eV
     const double *rcut;             ///< (n_pairs,) Å
-    const Radial *pair_terms;       ///< (N_PAIR_TERMS,)
-    const Radial *radial;           ///< many-body part
     const int32_t *channel_sum;     ///< (n_pairs, N_CHANNELS) first sum of a channel, −1 where it vanishes
     const int32_t *group_sum;       ///< (N_GROUPS,) first of the 2 l + 1 sums of each radial function and l
     const int32_t *group_function;  ///< (n_pairs, N_GROUPS) the radial function, −1 where the sums vanish
@@ -71,6 +66,7 @@ struct Model {
     const Use *use;
     const real *node_coefficient;   ///< (NZ, N_STORED) c̃ of stored nodes
     int64_t n_leaf_terms, n_mix_terms;
+    Radial radial[1 + N_PAIR_TERMS];  ///< of the many-body part and of pair terms
 };
 
 /// Atoms and who is whose neighbour. Columns are centres sorted by species, each species filled up to whole tiles; rows are atoms
@@ -105,8 +101,8 @@ struct Work {
     double *xyzs;         ///< (n_rows, 4) Å and species
     int32_t *slot;        ///< (n_edges,) of each column the places, in its row of edges, of those within the cutoff
     int32_t *slot_end;    ///< (n_columns, NZ) how many of them up to and including each species
-    real *sums, *sums_adj; ///< (N_SUMS, chunk) A, or what A is made of, and ∂E/∂sums
-    real *A_adj;          ///< (N_A, chunk) with moments
+    real *sums, *sums_adj; ///< (chunk / PAD, N_SUMS, PAD) A, or what A is made of, and ∂E/∂sums
+    real *A_adj;          ///< (chunk / PAD, N_A, PAD) with moments
     real *scratch;        ///< nodes that shared memory cannot hold
     double *pair_energy;  ///< (chunk,)
     real *gradient;       ///< (n_edges, 4) ∂E/∂D, eV/Å; zero beyond the cutoff
@@ -116,8 +112,11 @@ struct Work {
     double *partial;      ///< (n_segments, 10)
     double *totals;       ///< (n_structures, 10) energy and virial
     int64_t *status;      ///< (3,): 1 + an edge between atoms in the same place; 1 if the list holds no longer; 1 if not finite
-    int64_t chunk;        ///< columns that sums have room for
     int64_t columns_per_block;
 };
+
+/// Where the first of `n` numbers of a column stands, the others following PAD apart: PAD columns lie together, so that distances
+/// between sums are known when the code is compiled.
+ACEPAIR_DEVICE int64_t first_of_column(int64_t column, int n) { return column / PAD * n * PAD + column % PAD; }
 
 }  // namespace acepair::gpu

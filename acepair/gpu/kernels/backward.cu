@@ -7,37 +7,41 @@ namespace acepair::gpu {
 
 /// R and Y are evaluated anew: that is cheaper than to store and read them. Threads are edges, then components of the
 /// force on a centre. Blocks: columns_per_block columns.
-ACEPAIR_KERNEL(EDGE_THREADS)
+ACEPAIR_KERNEL(EDGE_THREADS, RESIDENT_EDGES / EDGE_THREADS)
 backward(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t chunk_columns) {
     BlockEdges &block = *reinterpret_cast<BlockEdges *>(shared_memory());
     real *const gradients = reinterpret_cast<real *>(shared_memory() + BLOCK_EDGES_BYTES);  // (3, EDGE_THREADS)
 
-    ACEPAIR_PHASE(t) {
-        if (t == 0) count_block_edges(work, chunk_first, chunk_columns, block);
-    }
-    ACEPAIR_SYNC;
-    const int n_edges = block.first[block.n_columns];
+    const Columns columns(work, chunk_columns);
+    count_block_edges(work, chunk_first, columns, block);
+    const int n_edges = block.first[MAX_COLUMNS];
     for (int tile = 0; tile < n_edges; tile += EDGE_THREADS) {
         const int tile_end = tile + EDGE_THREADS < n_edges ? tile + EDGE_THREADS : n_edges;
         ACEPAIR_PHASE(t) {
             if (tile + t >= tile_end) continue;
-            const Edge edge = block_edge(list, work, block, tile + t);
+            const Edge edge = block_edge(list, work, chunk_first + columns.begin, block, tile + t);
             const real x = real(edge.x), y = real(edge.y), z = real(edge.z);
             const real d = sqrt(x * x + y * y + z * z), inverse_d = 1 / d;
-            real slope = pair_terms(model.pair_terms, edge.pair, d, inverse_d).slope, gx = 0, gy = 0, gz = 0;
+            real slope = pair_terms(model, edge.pair, d, inverse_d).slope, gx = 0, gy = 0, gz = 0;
             if constexpr (HAS_MANY_BODY) {
                 const real scale = SPHERICAL ? inverse_d : real(1);
                 Harmonics harmonics(x * scale, y * scale, z * scale);
                 const int32_t *const channel_sum = model.channel_sum + edge.pair * N_CHANNELS;
-                const real *const sums_adj = work.sums_adj + (block.column + edge.column - chunk_first);
+                const real *const sums_adj = work.sums_adj + first_of_column(columns.begin + edge.column, N_SUMS);
+                int first_sum[LMAX + 1];  // of each degree
+                unrolled<0, LMAX + 1>([&](auto degree) {
+                    constexpr int channel = CHANNEL_FIRST[degree.value];
+                    first_sum[degree.value] = channel < CHANNEL_FIRST[degree.value + 1] ? read(channel_sum + channel) : -1;
+                });
                 // of one channel of degree l: y_adj += ∂E/∂sums R, and the slope along r
-                const auto add_channel = [&](auto degree, int channel, ValueSlope R, const real *y_l, real *y_adj) {
-                    const int s = read(channel_sum + channel);
+                const auto add_channel = [&](auto degree, auto channel, ValueSlope R, const real *y_l, real *y_adj) {
+                    constexpr int offset = CHANNEL_OFFSET[channel.value];
+                    const int s = offset < 0 ? read(channel_sum + channel.value) : first_sum[degree.value];
                     if (s < 0) return;
-                    const real *w = sums_adj + s * work.chunk;
+                    const real *const w = sums_adj + s * PAD + (offset < 0 ? 0 : offset * PAD);
                     real R_adj = 0;
                     unrolled<0, 2 * degree.value + 1>([&](auto m) {
-                        const real w_m = read(w + m.value * work.chunk);
+                        const real w_m = read(w + m.value * PAD);
                         R_adj += w_m * y_l[m.value];
                         y_adj[m.value] += w_m * R.value;
                     });
@@ -47,14 +51,15 @@ backward(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
                 real y_low[N_LOW + 1], y_low_adj[N_LOW + 1] = {};
                 unrolled<0, N_MOMENT_DEGREES>([&](auto degree) { harmonics.template next<degree.value>(y_low + degree.value * degree.value); });
                 ValueSlope R[N_R];  // of those only which come with weights
-                radial_functions<true>(*model.radial, edge.pair, d, inverse_d, [&](auto k, ValueSlope f) {
-                    if constexpr (is_known<decltype(k)>)
-                        R[k.value] = f;
+                radial_functions<true>(model.radial[0], edge.pair, d, inverse_d, [&](auto k, ValueSlope f) {
+                    constexpr int number = k.value;
+                    if constexpr (!N_MOMENT_DEGREES || number >= N_POLYNOMIALS[0])
+                        R[number] = f;
                     else
                         unrolled<0, N_MOMENT_DEGREES>([&](auto degree) {
                             constexpr int l = degree.value;  // whose channels are the polynomials, unless it has none
                             if constexpr (CHANNEL_FIRST[l] < CHANNEL_FIRST[l + 1])
-                                add_channel(degree, CHANNEL_FIRST[l] + k, f, y_low + l * l, y_low_adj + l * l);
+                                add_channel(degree, Int<CHANNEL_FIRST[l] + number>(), f, y_low + l * l, y_low_adj + l * l);
                         });
                 });
                 real below[2 * LMAX + 1];
@@ -66,7 +71,7 @@ backward(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
                     if constexpr (!low) {
                         harmonics.template next<l>(y_l);
                         unrolled<CHANNEL_FIRST[l], CHANNEL_FIRST[l + 1]>([&](auto channel) {
-                            add_channel(degree, channel.value, R[CHANNEL_FUNCTION[channel.value]], y_l, y_adj);
+                            add_channel(degree, channel, R[CHANNEL_FUNCTION[channel.value]], y_l, y_adj);
                         });
                     }
                     if constexpr (l > 0) add_harmonics_gradient<l>(below, y_adj, gx, gy, gz);
@@ -84,14 +89,14 @@ backward(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
         }
         ACEPAIR_SYNC;
         ACEPAIR_PHASE(t) {
-            for (int item = t; item < 3 * block.n_columns; item += EDGE_THREADS) {
+            for (int item = t; item < 3 * columns.n; item += EDGE_THREADS) {
                 const int k = item / 3, c = item - 3 * k;
                 const int from = block.first[k] > tile ? block.first[k] : tile;
                 const int to = block.first[k + 1] < tile_end ? block.first[k + 1] : tile_end;
                 if (from >= to) continue;
                 double sum = 0;
                 for (int e = from; e < to; ++e) sum += gradients[c * EDGE_THREADS + e - tile];
-                work.forces[3 * int64_t(list.column_atom[block.column + k]) + c] += sum;
+                work.forces[3 * int64_t(list.column_atom[chunk_first + columns.begin + k]) + c] += sum;
             }
         }
         ACEPAIR_SYNC;

@@ -7,22 +7,35 @@ namespace acepair::gpu {
 
 /// In shared memory; column k of the block has the edges first[k] .. first[k + 1].
 struct BlockEdges {
-    int64_t column;  ///< the first
-    int32_t n_columns;
-    int32_t first[MAX_COLUMNS + 1];
+    int32_t first[MAX_COLUMNS + 1];  ///< those that the block lacks have no edges
+    int32_t count[MAX_COLUMNS];
 };
 constexpr int BLOCK_EDGES_BYTES = 16 * ((int(sizeof(BlockEdges)) + 15) / 16);
 
-/// To be called by one thread.
-ACEPAIR_DEVICE void count_block_edges(const Work &work, int64_t chunk_first, int64_t chunk_columns, BlockEdges &block) {
-    const int64_t begin = block_index() * work.columns_per_block;
-    block.column = chunk_first + begin;
-    block.n_columns = int32_t(chunk_columns - begin < work.columns_per_block ? chunk_columns - begin : work.columns_per_block);
-    block.first[0] = 0;
-    for (int k = 0; k < block.n_columns; ++k) {
-        const int32_t *end = work.slot_end + (block.column + k + 1) * N_SPECIES;
-        block.first[k + 1] = block.first[k] + end[-1];
+/// Which columns are a block's.
+struct Columns {
+    int64_t begin;  ///< the first, counted from that of the chunk
+    int n;
+
+    ACEPAIR_DEVICE Columns(const Work &work, int64_t chunk_columns) : begin(block_index() * work.columns_per_block) {
+        n = int(chunk_columns - begin < work.columns_per_block ? chunk_columns - begin : work.columns_per_block);
     }
+};
+
+/// Two phases.
+ACEPAIR_DEVICE void count_block_edges(const Work &work, int64_t chunk_first, const Columns &columns, BlockEdges &block) {
+    ACEPAIR_PHASE(t) {
+        if (t >= MAX_COLUMNS) continue;
+        block.count[t] = t < columns.n ? work.slot_end[(chunk_first + columns.begin + t + 1) * N_SPECIES - 1] : 0;
+    }
+    ACEPAIR_SYNC;
+    ACEPAIR_PHASE(t) {
+        if (t > MAX_COLUMNS) continue;
+        int32_t sum = 0;
+        for (int k = 0; k < MAX_COLUMNS; ++k) sum += k < t ? block.count[k] : 0;
+        block.first[t] = sum;
+    }
+    ACEPAIR_SYNC;
 }
 
 /// One edge of a block: which, and its vector.
@@ -33,14 +46,12 @@ struct Edge {
     double x, y, z;   ///< D, Å
 };
 
-ACEPAIR_DEVICE Edge block_edge(const List &list, const Work &work, const BlockEdges &block, int e) {
+ACEPAIR_DEVICE Edge block_edge(const List &list, const Work &work, int64_t first_column, const BlockEdges &block, int e) {
     Edge edge;
     edge.column = 0;  // the last that begins at e or before
-    for (int end = block.n_columns; end - edge.column > 1;) {
-        const int middle = (edge.column + end) / 2;
-        (block.first[middle] <= e ? edge.column : end) = middle;
-    }
-    const int64_t column = block.column + edge.column, first = list.first[column];
+    for (int step = MAX_COLUMNS / 2; step; step /= 2)
+        if (block.first[edge.column + step] <= e) edge.column += step;
+    const int64_t column = first_column + edge.column, first = list.first[column];
     edge.index = first + work.slot[first + e - block.first[edge.column]];
     const Four<double> centre = load_four(work.xyzs + 4 * int64_t(list.column_atom[column]));
     const Four<double> other = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + edge.index)));

@@ -9,7 +9,8 @@
 
 #define ACEPAIR_DEVICE __device__ __forceinline__
 #define ACEPAIR_CONSTANT __device__ constexpr
-#define ACEPAIR_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads, 1)
+#define ACEPAIR_COEFFICIENTS __constant__  // instructions read them as operands; constants would have to be put into registers first
+#define ACEPAIR_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)  // of a multiprocessor, at least
 #define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
 #define ACEPAIR_SYNC __syncthreads()
 #define ACEPAIR_BY_VALUE(T) const __grid_constant__ T  // may be read where it is, without a copy in every thread
@@ -42,9 +43,6 @@ template <int N> struct Int {
     static constexpr int value = N;
     ACEPAIR_DEVICE constexpr operator int() const { return N; }
 };
-
-template <class T> constexpr bool is_known = false;
-template <int N> constexpr bool is_known<Int<N>> = true;
 
 /// body(Int<BEGIN>()), ..., body(Int<END − 1>()): unlike a loop, which a compiler may leave as it is, this cannot index arrays of
 /// registers by what is known at run time only.

@@ -7,7 +7,7 @@ constexpr double MIN_DISTANCE = 1e-6;  // Å, as in core/system.hpp
 
 /// Fill work.xyzs: positions relative to the first atom of a structure, and species; results become zero. Tells in work.status whether an atom has moved
 /// further than the list allows, or is nowhere. Threads: rows.
-ACEPAIR_KERNEL(128)
+ACEPAIR_KERNEL(128, 1)
 pack_rows(ACEPAIR_BY_VALUE(Motion) motion, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t row = block_index() * block_size() + t;
@@ -42,7 +42,7 @@ pack_rows(ACEPAIR_BY_VALUE(Motion) motion, ACEPAIR_BY_VALUE(List) list, ACEPAIR_
 
 /// Collect the edges within the cutoffs, in the order of the list: by species of the neighbour. The gradients of all others become
 /// zero. Threads: columns.
-ACEPAIR_KERNEL(128)
+ACEPAIR_KERNEL(128, 1)
 find_edges(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t column = block_index() * block_size() + t;

@@ -6,7 +6,7 @@ namespace acepair::gpu {
 constexpr int SUM_THREADS = 128;
 
 /// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Threads: owners.
-ACEPAIR_KERNEL(128)
+ACEPAIR_KERNEL(128, 1)
 gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
     ACEPAIR_PHASE(t) {
         const int64_t j = block_index() * block_size() + t;
@@ -32,7 +32,7 @@ gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_V
 }
 
 /// partial[segment] = energy and virial of the atoms of a segment. Blocks: segments.
-ACEPAIR_KERNEL(SUM_THREADS)
+ACEPAIR_KERNEL(SUM_THREADS, 1)
 sum_segments(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
     double *const sums = reinterpret_cast<double *>(shared_memory());  // (10, SUM_THREADS)
     const int64_t segment = block_index(), begin = list.segment_first[segment], end = list.segment_first[segment + 1];
@@ -60,7 +60,7 @@ sum_segments(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VA
 }
 
 /// totals[structure] = sum over its segments. Threads: structures × 10.
-ACEPAIR_KERNEL(128)
+ACEPAIR_KERNEL(128, 1)
 sum_structures(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t item = block_index() * block_size() + t, structure = item / 10, c = item % 10;

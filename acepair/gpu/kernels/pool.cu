@@ -25,14 +25,14 @@ struct Part {
 
 /// Add a part's edges to the 2 L + 1 sums of a group: R is read once for all of them.
 template <int L>
-ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &work, int64_t chunk_first, const BlockEdges &block,
+ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &work, int64_t chunk_first, int64_t in_chunk,
                               const Part &part, int group, const real *R, const real *Y) {
-    const int64_t column = block.column + part.k;
+    const int64_t column = chunk_first + in_chunk;
     const int32_t *species_end = work.slot_end + column * N_SPECIES;
     const int32_t *function = model.group_function + list.column_species[column] * N_SPECIES * N_GROUPS + group;
-    real *const totals = work.sums + read(model.group_sum + group) * work.chunk + (column - chunk_first);
+    real *const totals = work.sums + first_of_column(in_chunk, N_SUMS) + read(model.group_sum + group) * PAD;
     real sum[2 * L + 1];
-    unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] = part.starts ? real(0) : totals[m.value * work.chunk]; });
+    unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] = part.starts ? real(0) : totals[m.value * PAD]; });
     int e = part.begin;
     for (int z = 0; z < N_SPECIES; ++z) {
         const int z_end = part.first + species_end[z] < part.end ? part.first + species_end[z] : part.end;
@@ -47,34 +47,32 @@ ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &
             unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] += r_e * (L ? y[m.value * POOL_STRIDE + e] : HARMONICS_A[0]); });
         }
     }
-    unrolled<0, 2 * L + 1>([&](auto m) { totals[m.value * work.chunk] = sum[m.value]; });
+    unrolled<0, 2 * L + 1>([&](auto m) { totals[m.value * PAD] = sum[m.value]; });
 }
 
 /// Sums and pair_energy of a chunk of columns. In turn the block's threads are edges, which leave R, Y and the pair energy in shared
 /// memory, and groups of sums, which each run through the edges of one column in their order. Blocks: columns_per_block columns.
-ACEPAIR_KERNEL(EDGE_THREADS)
+ACEPAIR_KERNEL(EDGE_THREADS, RESIDENT_EDGES / EDGE_THREADS)
 pool(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t chunk_columns) {
     BlockEdges &block = *reinterpret_cast<BlockEdges *>(shared_memory());
     real *const R = reinterpret_cast<real *>(shared_memory() + BLOCK_EDGES_BYTES);
     real *const Y = R + N_R * POOL_STRIDE, *const energy = Y + N_Y * POOL_STRIDE;
 
-    ACEPAIR_PHASE(t) {
-        if (t == 0) count_block_edges(work, chunk_first, chunk_columns, block);
-    }
-    ACEPAIR_SYNC;
-    const int n_edges = block.first[block.n_columns];
+    const Columns columns(work, chunk_columns);
+    count_block_edges(work, chunk_first, columns, block);
+    const int n_edges = block.first[MAX_COLUMNS];
     // columns without edges have sums, too: at least one tile
     for (int tile = 0; tile == 0 || tile < n_edges; tile += EDGE_THREADS) {
         const int tile_end = tile + EDGE_THREADS < n_edges ? tile + EDGE_THREADS : n_edges;
         ACEPAIR_PHASE(t) {
             if (tile + t >= tile_end) continue;
-            const Edge edge = block_edge(list, work, block, tile + t);
+            const Edge edge = block_edge(list, work, chunk_first + columns.begin, block, tile + t);
             const real x = real(edge.x), y = real(edge.y), z = real(edge.z);
             const real d = sqrt(x * x + y * y + z * z), inverse_d = 1 / d;
-            energy[t] = pair_terms(model.pair_terms, edge.pair, d, inverse_d).value;
+            energy[t] = pair_terms(model, edge.pair, d, inverse_d).value;
             if constexpr (HAS_MANY_BODY) {
-                radial_functions<false>(*model.radial, edge.pair, d, inverse_d,
-                                        [&](int k, ValueSlope f) { R[k * POOL_STRIDE + t] = f.value; });
+                radial_functions<false>(model.radial[0], edge.pair, d, inverse_d,
+                                        [&](auto k, ValueSlope f) { R[k.value * POOL_STRIDE + t] = f.value; });
                 const real scale = SPHERICAL ? inverse_d : real(1);
                 Harmonics harmonics(x * scale, y * scale, z * scale);
                 unrolled<0, LMAX + 1>([&](auto degree) {
@@ -90,16 +88,16 @@ pool(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALU
             unrolled<0, HAS_MANY_BODY ? LMAX + 1 : 0>([&](auto degree) {
                 constexpr int l = degree.value, n_groups = GROUP_FIRST[l + 1] - GROUP_FIRST[l];
                 if constexpr (n_groups > 0)
-                    for (int item = t; item < block.n_columns * n_groups; item += EDGE_THREADS) {
+                    for (int item = t; item < columns.n * n_groups; item += EDGE_THREADS) {
                         const int k = item / n_groups, group = GROUP_FIRST[l] + item - k * n_groups;
                         const Part part(block, tile, tile_end, k);
-                        if (!part.none()) add_group<l>(model, list, work, chunk_first, block, part, group, R, Y);
+                        if (!part.none()) add_group<l>(model, list, work, chunk_first, columns.begin + k, part, group, R, Y);
                     }
             });
-            for (int k = t; k < block.n_columns; k += EDGE_THREADS) {
+            for (int k = t; k < columns.n; k += EDGE_THREADS) {
                 const Part part(block, tile, tile_end, k);
                 if (part.none()) continue;
-                double &total = work.pair_energy[block.column + k - chunk_first];
+                double &total = work.pair_energy[columns.begin + k];
                 double sum = part.starts ? 0 : total;
                 for (int e = part.begin; e < part.end; ++e) sum += energy[e];
                 total = sum;

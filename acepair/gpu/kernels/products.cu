@@ -8,16 +8,16 @@
 
 namespace acepair::gpu {
 
-/// Row of a sparse matrix times a vector whose elements stand `stride` apart.
-ACEPAIR_DEVICE real mixed(const int32_t *first, const int32_t *index, const real *weight, int row, const real *vector, int64_t stride) {
+/// Row of a sparse matrix times a vector whose elements stand PAD apart.
+ACEPAIR_DEVICE real mixed(const int32_t *first, const int32_t *index, const real *weight, int row, const real *vector) {
     real sum = 0;
     const int last = read(first + row + 1);
     ACEPAIR_NO_UNROLL
-    for (int k = read(first + row); k < last; ++k) sum += read(weight + k) * vector[read(index + k) * stride];
+    for (int k = read(first + row); k < last; ++k) sum += read(weight + k) * vector[read(index + k) * PAD];
     return sum;
 }
 
-ACEPAIR_KERNEL(TILE * PRODUCT_ROWS)
+ACEPAIR_KERNEL(TILE * PRODUCT_ROWS, 1)
 products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
     constexpr int64_t SHARED_NODES = (NODES_SHARED ? int64_t(N_STORED) * TILE : 0), SCRATCH_NODES = NODES_SHARED ? 0 : N_STORED;
     constexpr int64_t SCRATCH = (SCRATCH_NODES + (ADJOINTS_SHARED ? 0 : N_INTERNAL)) * TILE;
@@ -29,14 +29,15 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
     const int64_t place = block_index() * TILE, column = chunk_first + place;
     const int species = list.column_species[column];
     const real *const mix_weight = model.mix_weight + species * model.n_mix_terms;
-    real *const A_adj = N_MOMENT_DEGREES ? work.A_adj : work.sums_adj;
+    const int64_t of_sums = first_of_column(place, N_SUMS), of_A = first_of_column(place, N_A);
+    real *const A_adj = N_MOMENT_DEGREES ? work.A_adj : work.sums_adj;  // then the sums are A
 
     ACEPAIR_PHASE(t) {
         const int lane = t % TILE;
         energy[t] = 0;
-        const real *const sums = work.sums + place + lane;
+        const real *const sums = work.sums + of_sums + lane;
         for (int a = t / TILE; a < N_A; a += PRODUCT_ROWS)
-            node[a * TILE + lane] = N_MOMENT_DEGREES ? mixed(model.mix_first, model.mix_sum, mix_weight, a, sums, work.chunk) : sums[a * work.chunk];
+            node[a * TILE + lane] = N_MOMENT_DEGREES ? mixed(model.mix_first, model.mix_sum, mix_weight, a, sums) : sums[a * PAD];
     }
     ACEPAIR_SYNC;
     for (int level = 0; level < N_LEVELS; ++level) {
@@ -83,7 +84,7 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
                 if (level < N_LEVELS)
                     adj[(v - N_A) * TILE + lane] = sum;
                 else
-                    A_adj[v * work.chunk + place + lane] = sum;
+                    A_adj[of_A + v * PAD + lane] = sum;
             }
             energy[t] += own;
         }
@@ -92,9 +93,9 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
     if constexpr (N_MOMENT_DEGREES > 0) {
         const real *const unmix_weight = model.unmix_weight + species * model.n_mix_terms;
         ACEPAIR_PHASE(t) {
-            const int64_t at = place + t % TILE;
+            const int lane = t % TILE;
             for (int s = t / TILE; s < N_SUMS; s += PRODUCT_ROWS)
-                work.sums_adj[s * work.chunk + at] = mixed(model.unmix_first, model.unmix_A, unmix_weight, s, A_adj + at, work.chunk);
+                work.sums_adj[of_sums + s * PAD + lane] = mixed(model.unmix_first, model.unmix_A, unmix_weight, s, A_adj + of_A + lane);
         }
     }
     ACEPAIR_PHASE(t) {

@@ -16,10 +16,19 @@ ACEPAIR_DEVICE real integer_power(real x, int n) {
     return result;
 }
 
-/// y(r) and dy/dr.
-ACEPAIR_DEVICE ValueSlope transform(const TransformParameters &t, real r) {
-    if (TransformKind(int(t.kind)) == TransformKind::affine) return {t.scale * (r - t.rin) - 1, t.scale};
-    const int p = int(t.p), q = int(t.q);
+/// What is the same for all species pairs is known when the code is compiled; −1 there means that it has to be read.
+template <int KNOWN> ACEPAIR_DEVICE int known_or(const real &field) {
+    if constexpr (KNOWN >= 0)
+        return KNOWN;
+    else
+        return int(field);
+}
+
+/// y(r) and dy/dr. Component 0 is the many-body part, as everywhere here; those after it are pair terms.
+template <int COMPONENT> ACEPAIR_DEVICE ValueSlope transform(const TransformParameters &t, real r) {
+    const auto kind = TransformKind(known_or<TRANSFORM_KIND[COMPONENT]>(t.kind));
+    if (kind == TransformKind::affine) return {t.scale * (r - t.rin) - 1, t.scale};
+    const int p = known_or<TRANSFORM_P[COMPONENT]>(t.p), q = known_or<TRANSFORM_Q[COMPONENT]>(t.q);
     const bool beyond_rin = r > t.rin;
     const real s = beyond_rin ? (r - t.rin) * t.inverse_width : real(0);
     const real u_s = integer_power(s, q - 1), u = u_s * s;                 // s^q
@@ -34,9 +43,10 @@ ACEPAIR_DEVICE ValueSlope transform(const TransformParameters &t, real r) {
 }
 
 /// Envelope and its derivative along r.
-ACEPAIR_DEVICE ValueSlope envelope(const EnvelopeParameters &e, real r, real inverse_r, ValueSlope y) {
-    const int p1 = int(e.p1), p2 = int(e.p2);
-    switch (EnvelopeKind(int(e.kind))) {
+template <int COMPONENT> ACEPAIR_DEVICE ValueSlope envelope(const EnvelopeParameters &e, real r, real inverse_r, ValueSlope y) {
+    const auto kind = EnvelopeKind(known_or<ENVELOPE_KIND[COMPONENT]>(e.kind));
+    const int p1 = known_or<ENVELOPE_P1[COMPONENT]>(e.p1), p2 = known_or<ENVELOPE_P2[COMPONENT]>(e.p2);
+    switch (kind) {
     case EnvelopeKind::poly_2sx: {
         const real left = 1 + y.value, right = 1 - y.value;
         const real l = p1 ? integer_power(left, p1 - 1) : real(0), k = p2 ? integer_power(right, p2 - 1) : real(0);
@@ -64,32 +74,31 @@ struct Radius {
     ValueSlope y, env;
 };
 
-ACEPAIR_DEVICE Radius radius(const Radial &radial, int pair, real r, real inverse_r) {
-    const ValueSlope y = transform(radial.transform[pair], r);
-    const ValueSlope env = envelope(radial.envelope[pair], r, inverse_r, y);
+template <int COMPONENT> ACEPAIR_DEVICE Radius radius(const Radial &radial, int pair, real r, real inverse_r) {
+    const ValueSlope y = transform<COMPONENT>(radial.transform[pair], r);
+    const ValueSlope env = envelope<COMPONENT>(radial.envelope[pair], r, inverse_r, y);
     return {y, r < radial.rcut[pair] ? env : ValueSlope{0, 0}};
 }
 
-/// env · P_k(y) one after the other, k = 0, 1, ...: P_0 = A_0, P_1 = A_1 y + B_1, P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}. The
-/// recurrence is linear, so that the envelope rides along.
-struct Recurrence {
-    const real *A, *B, *C;
-    ValueSlope now, before;
-
-    ACEPAIR_DEVICE Recurrence(const real *coefficients, int n) : A(coefficients), B(A + n), C(B + n) {}
-
-    ACEPAIR_DEVICE void step(int k, const Radius &at) {
-        if (k == 0) {
-            now = {read(A) * at.env.value, read(A) * at.env.slope};
-            return;
+/// keep(k, env · P_k(y)), k = 0, 1, ...: P_0 = A_0, P_1 = A_1 y + B_1, P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}. The recurrence is linear,
+/// so that the envelope rides along.
+template <int COMPONENT, class Keep> ACEPAIR_DEVICE void polynomials(const Radius &at, Keep &&keep) {
+    ValueSlope now = at.env, before = {0, 0};
+    unrolled<0, N_POLYNOMIALS[COMPONENT]>([&](auto number) {
+        constexpr int k = number.value, place = 3 * (FIRST_POLYNOMIAL[COMPONENT] + k);
+        const real A = RECURRENCE[place], B = RECURRENCE[place + 1], C = RECURRENCE[place + 2];
+        if constexpr (k == 0) {
+            now = {A * now.value, A * now.slope};
+        } else {
+            const real factor = A * at.y.value + B, factor_slope = A * at.y.slope;
+            const ValueSlope last = k == 1 ? at.env : now;
+            ValueSlope next = {factor * last.value, factor * last.slope + factor_slope * last.value};
+            if constexpr (k > 1) next.value += C * before.value, next.slope += C * before.slope;
+            before = now, now = next;
         }
-        const real factor = read(A + k) * at.y.value + read(B + k), factor_slope = read(A + k) * at.y.slope;
-        const ValueSlope last = k == 1 ? at.env : now;
-        ValueSlope next = {factor * last.value, factor * last.slope + factor_slope * last.value};
-        if (k > 1) next.value += read(C + k) * before.value, next.slope += read(C + k) * before.slope;
-        before = now, now = next;
-    }
-};
+        keep(number, now);
+    });
+}
 
 /// Row of a table of piecewise polynomials and the place t inside the interval.
 struct TablePlace {
@@ -97,75 +106,66 @@ struct TablePlace {
     real t, slope;  ///< slope: dt/dy
 };
 
-ACEPAIR_DEVICE TablePlace find_in_table(const Radial &radial, int pair, real y) {
-    const int n = int(radial.n_intervals);
-    const real slope = real(0.5) * n, u = (y + 1) * slope;
+template <int COMPONENT> ACEPAIR_DEVICE TablePlace find_in_table(const Radial &radial, int pair, real y) {
+    constexpr int n = TABLE_INTERVALS[COMPONENT];
+    constexpr real slope = real(0.5) * n;
+    const real u = (y + 1) * slope;
     const int i = u < 0 ? 0 : u >= n ? n - 1 : int(u);
-    return {radial.table + (int64_t(pair) * n + i) * (radial.degree + 1) * radial.n_columns, u - i, slope};
+    return {radial.table + (int64_t(pair) * n + i) * ((TABLE_DEGREE[COMPONENT] + 1) * TABLE_COLUMNS[COMPONENT]), u - i, slope};
 }
 
-ACEPAIR_DEVICE ValueSlope table_value(const Radial &radial, const TablePlace &place, int k, const Radius &at) {
+template <int COMPONENT> ACEPAIR_DEVICE ValueSlope table_value(const TablePlace &place, int k, const Radius &at) {
     ValueSlope f = {0, 0};
-    ACEPAIR_NO_UNROLL
-    for (int d = int(radial.degree); d >= 0; --d) {
+    for (int d = TABLE_DEGREE[COMPONENT]; d >= 0; --d) {
         f.slope = f.slope * place.t + f.value;
-        f.value = f.value * place.t + read(place.row + d * radial.n_columns + k);
+        f.value = f.value * place.t + read(place.row + d * TABLE_COLUMNS[COMPONENT] + k);
     }
     f.slope *= place.slope * at.y.slope;
     return {f.value * at.env.value, f.slope * at.env.value + f.value * at.env.slope};
 }
 
-/// keep(k, R_k and dR_k), k < N_R, of the many-body part, the slopes of use only if SLOPES. With moments the polynomials come first, in a
-/// loop: their k is known at run time only, that of all others when the code is compiled.
+/// keep(k, R_k and dR_k), k < N_R, of the many-body part, the slopes of use only if SLOPES. With moments the polynomials come first.
 template <bool SLOPES, class Keep> ACEPAIR_DEVICE void radial_functions(const Radial &radial, int pair, real r, real inverse_r, Keep &&keep) {
-    const Radius at = radius(radial, pair, r, inverse_r);
-    if constexpr (RADIAL_KIND == BasisKind::table) {
-        const TablePlace place = find_in_table(radial, pair, at.y.value);
-        unrolled<0, N_R>([&](auto k) { keep(k, table_value(radial, place, k.value, at)); });
-    } else if constexpr (RADIAL_KIND == BasisKind::recurrence) {
-        Recurrence P(radial.recurrence, N_Q);
-        unrolled<0, N_R>([&](auto k) {
-            P.step(k.value, at);
-            keep(k, P.now);
-        });
+    constexpr auto kind = BasisKind(RADIAL_KIND[0]);
+    const Radius at = radius<0>(radial, pair, r, inverse_r);
+    if constexpr (kind == BasisKind::table) {
+        const TablePlace place = find_in_table<0>(radial, pair, at.y.value);
+        unrolled<0, N_R>([&](auto k) { keep(k, table_value<0>(place, k.value, at)); });
+    } else if constexpr (kind == BasisKind::recurrence) {
+        polynomials<0>(at, keep);
     } else {
-        constexpr int FIRST = N_MOMENT_DEGREES ? N_Q : 0;
-        Recurrence P(radial.recurrence, N_Q);
-        ValueSlope f[N_R - FIRST + 1] = {};  // one more: there may be none
-        const real *w = radial.weights + int64_t(pair) * N_Q * (N_R - FIRST);
-        ACEPAIR_NO_UNROLL
-        for (int q = 0; q < N_Q; ++q, w += N_R - FIRST) {
-            P.step(q, at);
-            if constexpr (N_MOMENT_DEGREES) keep(q, P.now);
-            unrolled<0, N_R - FIRST>([&](auto k) {
-                const real w_k = read(w + k.value);
-                f[k.value].value += w_k * P.now.value;
-                if constexpr (SLOPES) f[k.value].slope += w_k * P.now.slope;
+        constexpr int N_Q = N_POLYNOMIALS[0], FIRST = N_MOMENT_DEGREES ? N_Q : 0, N_CONTRACTED = N_R - FIRST;
+        ValueSlope f[N_CONTRACTED + 1] = {};  // one more: there may be none
+        const real *const weights = radial.weights + int64_t(pair) * (N_Q * N_CONTRACTED);
+        polynomials<0>(at, [&](auto q, ValueSlope P) {
+            if constexpr (N_MOMENT_DEGREES > 0) keep(q, P);
+            unrolled<0, N_CONTRACTED>([&](auto k) {
+                const real w = read(weights + q.value * N_CONTRACTED + k.value);
+                f[k.value].value += w * P.value;
+                if constexpr (SLOPES) f[k.value].slope += w * P.slope;
             });
-        }
-        unrolled<FIRST, N_R>([&](auto k) { keep(k, f[k.value - FIRST]); });
+        });
+        unrolled<0, N_CONTRACTED>([&](auto k) { keep(Int<FIRST + k.value>(), f[k.value]); });
     }
 }
 
 /// Value and slope of all pair terms together.
-ACEPAIR_DEVICE ValueSlope pair_terms(const Radial *terms, int pair, real r, real inverse_r) {
+ACEPAIR_DEVICE ValueSlope pair_terms(const Model &model, int pair, real r, real inverse_r) {
     ValueSlope total = {0, 0};
-    for (int n = 0; n < N_PAIR_TERMS; ++n) {
-        const Radial &radial = terms[n];
-        const Radius at = radius(radial, pair, r, inverse_r);
-        if (BasisKind(radial.kind) == BasisKind::table) {
-            const ValueSlope f = table_value(radial, find_in_table(radial, pair, at.y.value), 0, at);
+    unrolled<1, 1 + N_PAIR_TERMS>([&](auto number) {
+        constexpr int component = number.value, n_q = N_POLYNOMIALS[component];
+        const Radial &radial = model.radial[component];
+        const Radius at = radius<component>(radial, pair, r, inverse_r);
+        if constexpr (BasisKind(RADIAL_KIND[component]) == BasisKind::table) {
+            const ValueSlope f = table_value<component>(find_in_table<component>(radial, pair, at.y.value), 0, at);
             total.value += f.value, total.slope += f.slope;
-            continue;
+        } else {
+            const real *const w = radial.weights + int64_t(pair) * n_q;
+            polynomials<component>(at, [&](auto q, ValueSlope P) {
+                total.value += read(w + q.value) * P.value, total.slope += read(w + q.value) * P.slope;
+            });
         }
-        const int n_q = int(radial.n_polynomials);
-        const real *const w = radial.weights + int64_t(pair) * n_q;
-        Recurrence P(radial.recurrence, n_q);
-        for (int q = 0; q < n_q; ++q) {
-            P.step(q, at);
-            total.value += read(w + q) * P.now.value, total.slope += read(w + q) * P.now.slope;
-        }
-    }
+    });
     return total;
 }
 

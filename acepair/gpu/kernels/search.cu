@@ -4,7 +4,7 @@
 namespace acepair::gpu {
 
 /// Which cell an atom is in.
-ACEPAIR_KERNEL(128) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
+ACEPAIR_KERNEL(128, 1) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t i = block_index() * block_size() + t;
         if (i >= atoms.n_atoms) continue;
@@ -39,7 +39,7 @@ ACEPAIR_DEVICE void sort_keys(int64_t *key, int64_t n) {
 }
 
 /// Count neighbours (fill = 0), or write their keys, sorted (fill = 1).
-ACEPAIR_KERNEL(128)
+ACEPAIR_KERNEL(128, 1)
 find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t fill) {
     ACEPAIR_PHASE(t) {
         const int64_t i = block_index() * block_size() + t;

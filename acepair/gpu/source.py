@@ -18,7 +18,6 @@ from .tables import Channels, Products
 
 PAD = 32  #: columns of a species are filled up to a multiple of this, which every tile divides
 MAX_COLUMNS = 16  #: columns whose edges one block takes on
-_POOL_SHARED = 40 * 1024  # bytes; so little that several blocks fit
 _BLOCK_EDGES = 16 * -(-(4 + 8 * MAX_COLUMNS) // 16)
 
 
@@ -74,8 +73,8 @@ def choose_layout(sizes: Sizes, itemsize: int, max_shared: int) -> Layout:
     if max_shared // 3 < taken <= max_shared - 16 * 8 * tile:
         rows = 16  # one or two blocks per multiprocessor: more threads each
     threads = 128
-    while threads > 32 and _pool_bytes(sizes, threads, itemsize) > _POOL_SHARED:
-        threads //= 2
+    while threads > 32 and 2 * _pool_bytes(sizes, threads, itemsize) > max_shared:
+        threads //= 2  # one block evaluates edges while another sums
     registers = 2 * sizes.n_contracted * itemsize // 4  # of 32 bits, for values and slopes
     return Layout(
         tile=tile,
@@ -109,7 +108,7 @@ def scratch_nodes(sizes: Sizes, layout: Layout) -> int:
 
 
 def _pool_bytes(sizes: Sizes, threads: int, itemsize: int) -> int:
-    return _BLOCK_EDGES + (sizes.n_functions + sizes.n_harmonics + 1) * (threads + 1) * itemsize
+    return _BLOCK_EDGES + (sizes.n_functions + sizes.n_harmonics + 1) * (threads + 2) * itemsize
 
 
 def model_source(

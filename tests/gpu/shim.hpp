@@ -14,7 +14,7 @@
 #define ACEPAIR_PHASE(t) for (int t##_ = 0, t = shim::thread(0); t##_ < shim::block_size; t = shim::thread(++t##_))
 #define ACEPAIR_SYNC
 #define ACEPAIR_BY_VALUE(T) const T &
-#define ACEPAIR_NO_UNROLL
+#define ACEPAIR_UNROLL(times)
 
 namespace acepair::gpu {
 

@@ -38,6 +38,14 @@ ACEPAIR_DEVICE void count_block_edges(const Work &work, int64_t chunk_first, con
     ACEPAIR_SYNC;
 }
 
+/// The last column of the block that begins at edge `e` or before.
+ACEPAIR_DEVICE int column_of_edge(const BlockEdges &block, int e) {
+    int column = 0;
+    for (int step = MAX_COLUMNS / 2; step; step /= 2)
+        if (block.first[column + step] <= e) column += step;
+    return column;
+}
+
 /// One edge of a block: which, and its vector.
 struct Edge {
     int64_t index;    ///< in the list
@@ -48,9 +56,7 @@ struct Edge {
 
 ACEPAIR_DEVICE Edge block_edge(const List &list, const Work &work, int64_t first_column, const BlockEdges &block, int e) {
     Edge edge;
-    edge.column = 0;  // the last that begins at e or before
-    for (int step = MAX_COLUMNS / 2; step; step /= 2)
-        if (block.first[edge.column + step] <= e) edge.column += step;
+    edge.column = column_of_edge(block, e);
     const int64_t column = first_column + edge.column, first = list.first[column];
     edge.index = first + work.slot[first + e - block.first[edge.column]];
     const Four<double> centre = load_four(work.xyzs + 4 * int64_t(list.column_atom[column]));

@@ -14,7 +14,8 @@
 #define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
 #define ACEPAIR_SYNC __syncthreads()
 #define ACEPAIR_BY_VALUE(T) const __grid_constant__ T  // may be read where it is, without a copy in every thread
-#define ACEPAIR_NO_UNROLL _Pragma("unroll 1")
+#define ACEPAIR_PRAGMA(text) _Pragma(#text)
+#define ACEPAIR_UNROLL(times) ACEPAIR_PRAGMA(unroll times)
 
 namespace acepair::gpu {
 
@@ -52,6 +53,12 @@ template <int BEGIN, int END, class Body> ACEPAIR_DEVICE void unrolled(Body &&bo
         unrolled<BEGIN + 1, END>(body);
     }
 }
+
+/// Two numbers that are read together, at an even place.
+template <class T> struct alignas(2 * sizeof(T)) Two {
+    T x, y;
+};
+template <class T> ACEPAIR_DEVICE Two<T> load_two(const T *p) { return *reinterpret_cast<const Two<T> *>(p); }
 
 /// Four numbers that are read and written together, at an address that 16 divides.
 template <class T> struct alignas(16) Four {

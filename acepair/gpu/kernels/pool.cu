@@ -5,7 +5,7 @@
 
 namespace acepair::gpu {
 
-constexpr int POOL_STRIDE = EDGE_THREADS + 1;  // odd: lanes that read one edge of several rows meet different banks
+constexpr int POOL_STRIDE = EDGE_THREADS + 2;  // even, for pairs of edges; lanes that read one pair of several rows meet different banks
 
 /// The edges that one column of the block has in a tile of the block's edges.
 struct Part {
@@ -42,10 +42,24 @@ ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &
             continue;
         }
         const real *const r = R + f * POOL_STRIDE, *const y = Y + L * L * POOL_STRIDE;
-        for (; e < z_end; ++e) {
-            const real r_e = r[e];
-            unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] += r_e * (L ? y[m.value * POOL_STRIDE + e] : HARMONICS_A[0]); });
+        const auto add_one = [&](int at) {
+            const real r_e = r[at];
+            unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] += r_e * (L ? y[m.value * POOL_STRIDE + at] : HARMONICS_A[0]); });
+        };
+        if (e < z_end && e % 2) add_one(e++);
+        const int n_pairs = z_end > e ? (z_end - e) / 2 : 0;  // one load brings two edges
+        const real *const r_first = r + e, *const y_first = y + e;
+        ACEPAIR_UNROLL(4)
+        for (int p = 0; p < n_pairs; ++p) {
+            const Two<real> r_e = load_two(r_first + 2 * p);
+            unrolled<0, 2 * L + 1>([&](auto m) {
+                const Two<real> y_e = L ? load_two(y_first + m.value * POOL_STRIDE + 2 * p) : Two<real>{HARMONICS_A[0], HARMONICS_A[0]};
+                sum[m.value] += r_e.x * y_e.x;
+                sum[m.value] += r_e.y * y_e.y;
+            });
         }
+        e += 2 * n_pairs;
+        if (e < z_end) add_one(e++);
     }
     unrolled<0, 2 * L + 1>([&](auto m) { totals[m.value * PAD] = sum[m.value]; });
 }
@@ -85,16 +99,23 @@ pool(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALU
         }
         ACEPAIR_SYNC;
         ACEPAIR_PHASE(t) {
+            const int begin = tile ? column_of_edge(block, tile) : 0, last = column_of_edge(block, tile_end);
+            const int n_columns = (last < columns.n ? last + 1 : columns.n) - begin;  // that may have edges here
+            int taken = 0;  // threads that have got work: whole warps, so that degrees go on side by side
+            const auto first_item = [&] { return (t + EDGE_THREADS - taken) % EDGE_THREADS; };
             unrolled<0, HAS_MANY_BODY ? LMAX + 1 : 0>([&](auto degree) {
                 constexpr int l = degree.value, n_groups = GROUP_FIRST[l + 1] - GROUP_FIRST[l];
-                if constexpr (n_groups > 0)
-                    for (int item = t; item < columns.n * n_groups; item += EDGE_THREADS) {
+                if constexpr (n_groups > 0) {
+                    const int n_items = n_columns * n_groups;
+                    for (int item = first_item(); item < n_items; item += EDGE_THREADS) {
                         const int k = item / n_groups, group = GROUP_FIRST[l] + item - k * n_groups;
-                        const Part part(block, tile, tile_end, k);
-                        if (!part.none()) add_group<l>(model, list, work, chunk_first, columns.begin + k, part, group, R, Y);
+                        const Part part(block, tile, tile_end, begin + k);
+                        if (!part.none()) add_group<l>(model, list, work, chunk_first, columns.begin + part.k, part, group, R, Y);
                     }
+                    taken = (taken + (n_items + 31) / 32 * 32) % EDGE_THREADS;
+                }
             });
-            for (int k = t; k < columns.n; k += EDGE_THREADS) {
+            for (int k = begin + first_item(); k < begin + n_columns; k += EDGE_THREADS) {
                 const Part part(block, tile, tile_end, k);
                 if (part.none()) continue;
                 double &total = work.pair_energy[columns.begin + k];

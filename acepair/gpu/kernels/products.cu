@@ -12,7 +12,7 @@ namespace acepair::gpu {
 ACEPAIR_DEVICE real mixed(const int32_t *first, const int32_t *index, const real *weight, int row, const real *vector) {
     real sum = 0;
     const int last = read(first + row + 1);
-    ACEPAIR_NO_UNROLL
+    ACEPAIR_UNROLL(1)
     for (int k = read(first + row); k < last; ++k) sum += read(weight + k) * vector[read(index + k) * PAD];
     return sum;
 }

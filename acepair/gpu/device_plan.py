@@ -114,7 +114,7 @@ class DevicePlan:
         """Add energies, and forces and virials if wanted, to what the buffers hold."""
         list_ = buffers.list
         work, chunk = self._prepare(buffers)
-        self._launch("find_edges", list_.n_columns, work)
+        self._launch("find_edges", list_.n_columns, work, per_block=_BLOCK // 32)
         for first in range(0, list_.n_columns, chunk):
             n = min(chunk, list_.n_columns - first)
             per_block = self._columns_per_block(list_)

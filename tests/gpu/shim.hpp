@@ -13,6 +13,8 @@
 #define ACEPAIR_KERNEL(threads, blocks) extern "C" void
 #define ACEPAIR_PHASE(t) for (int t##_ = 0, t = shim::thread(0); t##_ < shim::block_size; t = shim::thread(++t##_))
 #define ACEPAIR_SYNC
+#define ACEPAIR_WARPS(w) for (int w##_ = 0, w = shim::warp(0); w##_ < shim::block_size / 32; w = shim::warp(++w##_))
+#define ACEPAIR_LANES(l) for (int l##_ = 0, l = shim::lane(0); l##_ < 32; l = shim::lane(++l##_))
 #define ACEPAIR_BY_VALUE(T) const T &
 #define ACEPAIR_UNROLL(times)
 
@@ -25,6 +27,8 @@ inline int64_t block_index;
 inline int block_size;
 inline bool backwards;  // threads and blocks from the last to the first: none may depend on another
 inline int thread(int k) { return backwards ? block_size - 1 - k : k; }
+inline int warp(int k) { return backwards ? block_size / 32 - 1 - k : k; }
+inline int lane(int k) { return backwards ? 31 - k : k; }
 inline std::vector<double> shared;
 }  // namespace shim
 
@@ -32,6 +36,17 @@ inline int64_t block_index() { return shim::block_index; }
 inline int block_size() { return shim::block_size; }
 inline char *shared_memory() { return reinterpret_cast<char *>(shim::shared.data()); }
 template <class T> T read(const T *p) { return *p; }
+
+template <class T> struct PerLane {
+    T of_lane[32];
+    T &operator[](int lane) { return of_lane[lane]; }
+};
+template <class Predicate> unsigned vote(Predicate &&predicate) {
+    unsigned bits = 0;
+    for (int lane = 0; lane < 32; ++lane) bits |= unsigned(bool(predicate(lane))) << lane;
+    return bits;
+}
+inline int count_bits(unsigned bits) { return __builtin_popcount(bits); }
 
 }  // namespace acepair::gpu
 

@@ -3,6 +3,9 @@
 // A kernel is a sequence of phases. Threads of a block do not depend on each other within a phase, and meet between phases: on a
 // device each thread runs every phase once and waits at ACEPAIR_SYNC; on the host a loop over the block's threads runs each phase.
 // So what lives across phases is uniform over the block or stands in shared memory.
+//
+// Likewise for the 32 lanes of a warp, which may also vote: ACEPAIR_WARPS is a phase for warps, ACEPAIR_LANES one for lanes within it,
+// and what lives across those of lanes is uniform over the warp or a PerLane.
 #pragma once
 
 #if defined(__CUDACC__) || defined(__CUDACC_RTC__)
@@ -13,6 +16,8 @@
 #define ACEPAIR_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)  // of a multiprocessor, at least
 #define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
 #define ACEPAIR_SYNC __syncthreads()
+#define ACEPAIR_WARPS(w) for (int w = threadIdx.x / 32, once_##w = 1; once_##w; once_##w = 0)
+#define ACEPAIR_LANES(l) for (int l = threadIdx.x % 32, once_##l = 1; once_##l; once_##l = 0)
 #define ACEPAIR_BY_VALUE(T) const __grid_constant__ T  // may be read where it is, without a copy in every thread
 #define ACEPAIR_PRAGMA(text) _Pragma(#text)
 #define ACEPAIR_UNROLL(times) ACEPAIR_PRAGMA(unroll times)
@@ -30,6 +35,15 @@ ACEPAIR_DEVICE char *shared_memory() {
 }
 /// Read what no thread of this launch writes.
 template <class T> ACEPAIR_DEVICE T read(const T *p) { return __ldg(p); }
+
+/// A number of every lane.
+template <class T> struct PerLane {
+    T own;
+    ACEPAIR_DEVICE T &operator[](int) { return own; }
+};
+/// Bit l is what lane l says.
+template <class Predicate> ACEPAIR_DEVICE unsigned vote(Predicate &&predicate) { return __ballot_sync(~0u, predicate(threadIdx.x % 32)); }
+ACEPAIR_DEVICE int count_bits(unsigned bits) { return __popc(bits); }
 
 }  // namespace acepair::gpu
 

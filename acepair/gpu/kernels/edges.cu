@@ -4,6 +4,7 @@
 namespace acepair::gpu {
 
 constexpr double MIN_DISTANCE = 1e-6;  // Å, as in core/system.hpp
+constexpr int FIND_WARPS = 4;
 
 /// Fill work.xyzs: positions relative to the first atom of a structure, and species; results become zero. Tells in work.status whether an atom has moved
 /// further than the list allows, or is nowhere. Threads: rows.
@@ -41,43 +42,46 @@ pack_rows(ACEPAIR_BY_VALUE(Motion) motion, ACEPAIR_BY_VALUE(List) list, ACEPAIR_
 }
 
 /// Collect the edges within the cutoffs, in the order of the list: by species of the neighbour. The gradients of all others become
-/// zero. Threads: columns.
-ACEPAIR_KERNEL(128, 1)
+/// zero. Warps: columns; lanes: their edges.
+ACEPAIR_KERNEL(32 * FIND_WARPS, 1)
 find_edges(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
-    ACEPAIR_PHASE(t) {
-        const int64_t column = block_index() * block_size() + t;
+    ACEPAIR_WARPS(warp) {
+        const int64_t column = block_index() * FIND_WARPS + warp;
         if (column >= list.n_columns) continue;
-        int32_t *end = work.slot_end + column * N_SPECIES;
         const int32_t atom = list.column_atom[column];
-        if (atom < 0) {
-            for (int z = 0; z < N_SPECIES; ++z) end[z] = 0;
-            continue;
-        }
-        const Four<double> centre = load_four(work.xyzs + 4 * int64_t(atom));
+        const Four<double> centre = load_four(work.xyzs + 4 * int64_t(atom < 0 ? 0 : atom));
         const double *const rcut = model.rcut + list.column_species[column] * N_SPECIES;
         const int64_t first = list.first[column];
-        const int32_t n = int32_t(list.first[column + 1] - first);
-        const int32_t *neighbor = list.neighbor + first;
-        int32_t *slot = work.slot + first, count = 0;
-        int species = 0;
-        for (int32_t k = 0; k < n; ++k) {
-            const Four<double> other = load_four(work.xyzs + 4 * int64_t(read(neighbor + k)));
-            const double x = other.x - centre.x, y = other.y - centre.y, z = other.z - centre.z;
-            const int z_j = int(other.w);
-            const double d2 = x * x + y * y + z * z;
-            bool inside = false;
-            if (z_j >= 0) {
-                for (; species < z_j; ++species) end[species] = count;
-                inside = d2 < rcut[z_j] * rcut[z_j];
+        const int32_t n = int32_t(list.first[column + 1] - first);  // none if there is no atom
+        int32_t end[N_SPECIES] = {}, *const slot = work.slot + first;
+        for (int32_t begin = 0; begin < n; begin += 32) {
+            PerLane<int> species;  // N_SPECIES beyond the cutoff
+            ACEPAIR_LANES(lane) {
+                species[lane] = N_SPECIES;
+                if (begin + lane >= n) continue;
+                const int64_t e = first + begin + lane;
+                const Four<double> other = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + e)));
+                const double x = other.x - centre.x, y = other.y - centre.y, z = other.z - centre.z;
+                const double d2 = x * x + y * y + z * z;
+                const int z_j = int(other.w);
+                if (z_j < 0 || !(d2 < rcut[z_j] * rcut[z_j])) {
+                    store_four(work.gradient + 4 * e, {real(0), real(0), real(0), real(0)});
+                    continue;
+                }
+                species[lane] = z_j;
+                if (d2 < MIN_DISTANCE * MIN_DISTANCE) work.status[0] = 1 + e;
             }
-            if (inside) {
-                slot[count++] = k;
-                if (d2 < MIN_DISTANCE * MIN_DISTANCE) work.status[0] = 1 + first + k;
-            } else {
-                store_four(work.gradient + 4 * (first + k), {real(0), real(0), real(0), real(0)});
+            const unsigned inside = vote([&](int lane) { return species[lane] < N_SPECIES; });
+            ACEPAIR_LANES(lane) {
+                const unsigned before = inside & ((1u << lane) - 1);
+                if (inside >> lane & 1) slot[end[N_SPECIES - 1] + count_bits(before)] = begin + lane;
             }
+            for (int z = 0; z < N_SPECIES; ++z) end[z] += count_bits(vote([&](int lane) { return species[lane] <= z; }));
         }
-        for (; species < N_SPECIES; ++species) end[species] = count;
+        ACEPAIR_LANES(lane) {
+            if (lane) continue;
+            for (int z = 0; z < N_SPECIES; ++z) work.slot_end[column * N_SPECIES + z] = end[z];
+        }
     }
 }
 

@@ -134,17 +134,21 @@ def test_small_system_takes_few_launches():
     ]
 
 
-def test_steps_that_repeat_are_recorded():
-    """Positions that stay in one array: the third step replays launches, whatever the array holds by then."""
+@pytest.mark.parametrize("strain", [0.0, 1e-4])
+def test_steps_that_repeat_are_recorded(strain):
+    """Positions that stay in one array: the third step replays launches, whatever array and cell hold by then."""
     backend, case = HostBackend(), "sio_tutorial"
     device, atoms = Evaluator(model(case), backend=backend), golden_structure(case, 2)
-    system, host, cell = device.system(atoms), HostEvaluator(model(case)), atoms.cell.array
+    system, host = device.system(atoms), HostEvaluator(model(case))
     positions = atoms.positions.copy()
     for step in range(6):
+        atoms.set_cell((1 + strain) * atoms.cell.array)
+        positions *= 1 + strain
         positions[step] += 0.01
         atoms.positions = positions
         with_virial = step != 4
-        results, expected = system.evaluate(positions, cell, virial=with_virial), host.evaluate(atoms)
+        results = system.evaluate(positions, atoms.cell.array, virial=with_virial)
+        expected = host.evaluate(atoms)
         assert_allclose(results.forces, expected.forces, rtol=0, atol=1e-12 * np.abs(expected.forces).max())
         assert (results.virials is not None) == with_virial
     assert (system.n_rebuilds, system.n_reuses) == (1, 5)

@@ -25,7 +25,7 @@ from .source import (
     sizes_of,
 )
 from .sums import Mix, Sums, make_sums
-from .tables import Channels, Products, make_channels, make_products, permuted, weights_functions_last
+from .tables import Channels, Products, make_channels, make_products, permuted, rows_of_weights
 
 _FEW_COLUMNS = 1 << 14  # below, blocks take fewer columns, so that all multiprocessors have some
 _BLOCK = 128  # threads of kernels in which a thread needs no other
@@ -209,7 +209,10 @@ def _model_struct(
         "Model",
         E0=to_device(backend, plan.E0),
         rcut=to_device(backend, plan.rcut),
-        radial=[_radial_struct(backend, part, real) for part in (sums.edges.radial, *plan.pair_terms)],
+        radial=[
+            _radial_struct(backend, sums.edges.radial, real, many_body=True),
+            *(_radial_struct(backend, term, real, many_body=False) for term in plan.pair_terms),
+        ],
         leaf=to_device(backend, _leaves(products, real)),
         node_coefficient=to_device(backend, products.node_coefficient, real),
         n_leaf_terms=len(products.leaf_other),
@@ -242,14 +245,16 @@ def _leaves(products: Products, real: np.dtype[Any]) -> npt.NDArray[np.int32]:
     return np.frombuffer(leaves.tobytes(), dtype=np.int32)
 
 
-def _radial_struct(backend: Backend, radial: RadialPlan | None, real: np.dtype[Any]) -> Struct:
+def _radial_struct(backend: Backend, radial: RadialPlan | None, real: np.dtype[Any], *, many_body: bool) -> Struct:
     if radial is None:
         return Struct(backend, "Radial", **dict.fromkeys(field_names("Radial")))
+    # the rows of the many-body part are functions, those of a pair term, which is one function, its polynomials
+    weights = radial.weights.transpose(0, 2, 1) if many_body else radial.weights
     arrays = {
         "transform": radial.transform,
         "envelope": radial.envelope,
         "rcut": radial.rcut,
-        "weights": weights_functions_last(radial),
+        "weights": rows_of_weights(weights, real),
         "table": radial.table,
     }
     return Struct(backend, "Radial", **{name: to_device(backend, array, real) for name, array in arrays.items()})

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .._types import BoolArray, FloatArray, IntArray
 from ..plan import Plan
 from .arguments import Struct
-from .backend import Backend, cuda_backend, to_device
+from .backend import Backend, cuda_backend
 from .device_plan import Buffers, DevicePlan
 from .geometry import motion_allowed, strains
 from .lists import DeviceList
@@ -219,6 +219,7 @@ class System:
         list_ = DeviceList(backend, *found, species, self.structure_first, len(engine.elements))
         self._buffers = Buffers(backend, list_, engine.dtype)
         self._cells, self._reference = cells.copy(), x.copy()
+        self._frame = xp.empty((len(cells), 19))
         self.n_rebuilds += 1
 
     def _run(self, x: Any, cells: FloatArray, gradients: bool, virial: bool) -> npt.NDArray[np.int64 | np.float64]:
@@ -230,9 +231,9 @@ class System:
             strain = strains(self._cells, cells, self.pbc)
             limit = motion_allowed(strain, self.engine.rcut, self.skin)
             periodic = np.where(self.pbc[:, :, None], cells, 0.0)
-            frame = (periodic.reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None])
-            self._frame = to_device(self.engine.backend, np.concatenate(frame, axis=1))
-            self._framed, self._motion = cells.copy(), None
+            frame = np.concatenate((periodic.reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None]), axis=1)
+            self._frame[...] = self.engine.backend.xp.asarray(frame)  # in its place: recorded launches point to it
+            self._framed = cells.copy()
         if self._own is None and self._motion is not None and self._motion.fields["positions"] is not x:
             # positions come in another array: from now on they are copied into one of ours
             self._own, self._motion = self.engine.backend.xp.empty(x.shape), None

@@ -149,6 +149,8 @@ def model_source(
         "ADJOINTS_SHARED": layout.adjoints_shared,
     }
     unused = "[[maybe_unused]]"
+    # instructions hold numbers of 32 bits themselves, others they read
+    coefficient = "ACEPAIR_COEFFICIENTS" if dtype == np.float64 else "ACEPAIR_CONSTANT"
     arrays = _of_components(components) | {
         "CHANNEL_FIRST": channels.first.tolist(),
         "GROUP_FIRST": channels.group_first.tolist(),
@@ -169,7 +171,7 @@ def model_source(
             *(f"{unused} constexpr bool {name} = {str(bool(value)).lower()};" for name, value in flags.items()),
             *(f"{unused} ACEPAIR_CONSTANT int {name}[] = {_braces(array or [0])};" for name, array in arrays.items()),
             *(
-                f"{unused} ACEPAIR_COEFFICIENTS real {name}[] = {_braces(array or [0.0])};"
+                f"{unused} {coefficient} real {name}[] = {_braces(array or [0.0])};"
                 for name, array in coefficients.items()
             ),
             "}",

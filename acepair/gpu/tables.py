@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .._types import FloatArray, Int32Array, IntArray
-from ..plan import BasisKind, Dag, Plan, RadialPlan, int32
+from ..plan import Dag, Plan, RadialPlan, int32
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -101,11 +102,10 @@ def _permuted_radial(radial: RadialPlan, pairs: IntArray) -> RadialPlan:
     )
 
 
-def weights_functions_last(radial: RadialPlan) -> FloatArray:
-    """Weights of a series (n_pairs, n_polynomials, n_functions); empty for others."""
-    if radial.kind != BasisKind.SERIES:
-        return np.zeros(0)
-    return cast(FloatArray, np.ascontiguousarray(radial.weights.transpose(0, 2, 1)))
+def rows_of_weights(weights: FloatArray, real: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return a series' weights (n_pairs, n_rows, row), rows filled up with zeros to whole 16 bytes."""
+    missing = -weights.shape[-1] % (16 // real.itemsize)
+    return np.pad(weights, ((0, 0), (0, 0), (0, missing))).astype(real)
 
 
 def make_channels(plan: Plan) -> Channels:

@@ -22,7 +22,8 @@ struct Radial {
     const TransformParameters *transform;  ///< (n_pairs,)
     const EnvelopeParameters *envelope;    ///< (n_pairs,)
     const real *rcut;                      ///< (n_pairs,) Å
-    const real *weights;                   ///< (n_pairs, N_POLYNOMIALS, functions that are contracted): functions last, unlike the plan
+    const real *weights;                   ///< (n_pairs, N_POLYNOMIALS, functions that are contracted), of a pair term (n_pairs, N_POLYNOMIALS); rows
+                                           ///< filled up to 16 bytes
     const real *table;                     ///< (n_pairs, TABLE_INTERVALS, TABLE_DEGREE + 1, TABLE_COLUMNS)
 };
 

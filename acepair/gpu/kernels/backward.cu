@@ -22,7 +22,7 @@ backward(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
             const Edge edge = block_edge(list, work, chunk_first + columns.begin, block, tile + t);
             const real x = real(edge.x), y = real(edge.y), z = real(edge.z);
             const real d = sqrt(x * x + y * y + z * z), inverse_d = 1 / d;
-            real slope = pair_terms(model, edge.pair, d, inverse_d).slope, gx = 0, gy = 0, gz = 0;
+            real slope = 0, gx = 0, gy = 0, gz = 0;
             if constexpr (HAS_MANY_BODY) {
                 const real scale = SPHERICAL ? inverse_d : real(1);
                 Harmonics harmonics(x * scale, y * scale, z * scale);
@@ -82,6 +82,7 @@ backward(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
                     slope -= (gx * x + gy * y + gz * z) * inverse_d;
                 }
             }
+            slope += pair_terms(model, edge.pair, d, inverse_d).slope;
             const real along = slope * inverse_d;
             gx += along * x, gy += along * y, gz += along * z;
             store_four(work.gradient + 4 * edge.index, {gx, gy, gz, real(0)});

@@ -12,7 +12,7 @@
 
 #define ACEPAIR_DEVICE __device__ __forceinline__
 #define ACEPAIR_CONSTANT __device__ constexpr
-#define ACEPAIR_COEFFICIENTS __constant__  // instructions read them as operands; constants would have to be put into registers first
+#define ACEPAIR_COEFFICIENTS __constant__  // operands of instructions; constants of 64 bits would have to be put into registers first
 #define ACEPAIR_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)  // of a multiprocessor, at least
 #define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
 #define ACEPAIR_SYNC __syncthreads()
@@ -35,6 +35,13 @@ ACEPAIR_DEVICE char *shared_memory() {
 }
 /// Read what no thread of this launch writes.
 template <class T> ACEPAIR_DEVICE T read(const T *p) { return __ldg(p); }
+template <class T> ACEPAIR_DEVICE T read_16_bytes(const void *p) {
+    static_assert(sizeof(T) == 16, "as the name says");
+    const int4 bits = __ldg(static_cast<const int4 *>(p));
+    T value;
+    memcpy(&value, &bits, 16);
+    return value;
+}
 
 /// A number of every lane.
 template <class T> struct PerLane {

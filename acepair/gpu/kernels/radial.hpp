@@ -16,6 +16,20 @@ ACEPAIR_DEVICE real integer_power(real x, int n) {
     return result;
 }
 
+/// N numbers in a row that begins, as the next one does, where 16 bytes do.
+template <int N> struct Row {
+    static constexpr int VECTOR = 16 / int(sizeof(real)), N_VECTORS = (N + VECTOR - 1) / VECTOR, SIZE = N_VECTORS * VECTOR;
+    struct Vector {
+        real x[VECTOR];
+    };
+    Vector vectors[N_VECTORS + 1];
+
+    ACEPAIR_DEVICE Row(const real *p) {
+        unrolled<0, N_VECTORS>([&](auto k) { vectors[k.value] = read_16_bytes<Vector>(p + k.value * VECTOR); });
+    }
+    template <int K> ACEPAIR_DEVICE real at() const { return vectors[K / VECTOR].x[K % VECTOR]; }
+};
+
 /// What is the same for all species pairs is known when the code is compiled; −1 there means that it has to be read.
 template <int KNOWN> ACEPAIR_DEVICE int known_or(const real &field) {
     if constexpr (KNOWN >= 0)
@@ -136,11 +150,13 @@ template <bool SLOPES, class Keep> ACEPAIR_DEVICE void radial_functions(const Ra
     } else {
         constexpr int N_Q = N_POLYNOMIALS[0], FIRST = N_MOMENT_DEGREES ? N_Q : 0, N_CONTRACTED = N_R - FIRST;
         ValueSlope f[N_CONTRACTED + 1] = {};  // one more: there may be none
-        const real *const weights = radial.weights + int64_t(pair) * (N_Q * N_CONTRACTED);
+        using Weights = Row<N_CONTRACTED>;
+        const real *const weights = radial.weights + int64_t(pair) * (N_Q * Weights::SIZE);
         polynomials<0>(at, [&](auto q, ValueSlope P) {
             if constexpr (N_MOMENT_DEGREES > 0) keep(q, P);
+            const Weights of_q(weights + q.value * Weights::SIZE);
             unrolled<0, N_CONTRACTED>([&](auto k) {
-                const real w = read(weights + q.value * N_CONTRACTED + k.value);
+                const real w = of_q.template at<k.value>();
                 f[k.value].value += w * P.value;
                 if constexpr (SLOPES) f[k.value].slope += w * P.slope;
             });
@@ -160,9 +176,10 @@ ACEPAIR_DEVICE ValueSlope pair_terms(const Model &model, int pair, real r, real 
             const ValueSlope f = table_value<component>(find_in_table<component>(radial, pair, at.y.value), 0, at);
             total.value += f.value, total.slope += f.slope;
         } else {
-            const real *const w = radial.weights + int64_t(pair) * n_q;
+            const Row<n_q> weights(radial.weights + int64_t(pair) * Row<n_q>::SIZE);
             polynomials<component>(at, [&](auto q, ValueSlope P) {
-                total.value += read(w + q.value) * P.value, total.slope += read(w + q.value) * P.slope;
+                const real w = weights.template at<q.value>();
+                total.value += w * P.value, total.slope += w * P.slope;
             });
         }
     });

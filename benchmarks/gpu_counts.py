@@ -75,7 +75,8 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
         "pool": Work(
             n_edges * (embed[0] + pair[0] + sums_used),
             n_edges * edge_bytes + 32 + n_sums * size + 8,
-            n_edges * ((sizes.n_functions + n_Y + groups_used.sum()) * access + Y_read * uniform),
+            n_edges
+            * ((sizes.n_functions + n_Y + groups_used.sum()) * access + Y_read / 2 * uniform),  # two edges at once
         ),
         "products": Work(
             2 * products.n_internal + leaves + uses + 2 * products.n_stored + 2 * mix,

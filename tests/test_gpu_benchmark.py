@@ -43,7 +43,7 @@ def test_measure(speed, monkeypatch):
     class Timed(speed.TimedBackend):
         def __init__(self):
             self.host = HostBackend()
-            self.xp, self.max_shared = _ArrayModule(np), self.host.max_shared
+            self.xp, self.max_shared, self.multiprocessors = _ArrayModule(np), self.host.max_shared, 1
             self.timing, self.events = False, []
             self.pointer, self.to_host = self.host.pointer, self.host.to_host
 

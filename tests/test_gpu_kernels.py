@@ -53,6 +53,12 @@ def test_golden_structures(case, k):
     compare(*evaluators(case), golden_structure(case, k))
 
 
+@pytest.mark.parametrize("case", sorted({case for case, _ in STRUCTURES}))
+def test_small_structures_on_a_large_device(case):
+    device = Evaluator(model(case), backend=HostBackend(multiprocessors=132))
+    compare(device, evaluators(case)[1], golden_structure(case, 0))
+
+
 @pytest.mark.parametrize(("case", "k"), [(case, k) for case, k in STRUCTURES if k < 2])
 def test_single_precision(case, k):
     compare(*evaluators(case, "float32"), golden_structure(case, k), tolerance=1e-4)
@@ -87,14 +93,16 @@ def test_more_than_1000_neighbors():
     ],
     ids=["small tile", "adjoints outside", "nodes outside"],
 )
-def test_layouts_and_chunks_do_not_matter(layout):
+@pytest.mark.parametrize("multiprocessors", [1, 132])
+def test_layouts_and_chunks_do_not_matter(layout, multiprocessors):
     atoms = structures.diamond([14, 8], (3, 2, 2))
     atoms.rattle(0.1, seed=4)
     calculator, structure = model("sio_tutorial"), read_structure(atoms, SpeciesTable(("Si", "O")))
     expected = HostEvaluator(calculator).evaluate(atoms, site_virials=True)
     results = []
     for chunk_bytes in (1, 1 << 30):  # one tile at a time, all at once
-        engine = Engine(lower(calculator), ("Si", "O"), backend=HostBackend(), layout=layout, chunk_bytes=chunk_bytes)
+        backend = HostBackend(multiprocessors=multiprocessors)
+        engine = Engine(lower(calculator), ("Si", "O"), backend=backend, layout=layout, chunk_bytes=chunk_bytes)
         results.append(evaluate_arrays(engine, structure))
         assert_allclose(results[-1].forces, expected.forces, rtol=0, atol=1e-12 * np.abs(expected.forces).max())
         assert_allclose(results[-1].virials[0], expected.virial, rtol=0, atol=1e-12 * np.abs(expected.virial).max())
@@ -104,11 +112,13 @@ def test_layouts_and_chunks_do_not_matter(layout):
 
 @pytest.mark.parametrize("name", ["triclinic", "molecule", "slab"])
 @pytest.mark.parametrize("case", ["sio_tutorial", "tial_ace1", "si_order4_large"])
-def test_order_of_threads_and_blocks_does_not_matter(case, name):
+@pytest.mark.parametrize("multiprocessors", [1, 132])
+def test_order_of_threads_and_blocks_does_not_matter(case, name, multiprocessors):
     """Which it would if a thread depended on another of the same phase, or a block on another: races on a device."""
     calculator = model(case)
     atoms = structures.ALL[name](SpeciesTable(calculator.elements).numbers.tolist())
-    several = [Evaluator(calculator, backend=HostBackend(backwards=backwards)) for backwards in (False, True)]
+    backends = [HostBackend(multiprocessors=multiprocessors, backwards=backwards) for backwards in (False, True)]
+    several = [Evaluator(calculator, backend=backend) for backend in backends]
     forwards, backwards = (evaluator.evaluate(atoms, site_virials=True) for evaluator in several)
     assert forwards.energy == backwards.energy
     for quantity in ("site_energies", "forces", "virial", "site_virials"):

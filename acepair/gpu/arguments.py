@@ -12,7 +12,7 @@ from .backend import KERNELS, Backend
 
 
 class Struct:
-    """An argument of kernels. It keeps the arrays alive that it points to.
+    """An argument of kernels, fields being arrays, numbers, None or lists of structs. It keeps alive what it points to.
 
     Pointers that a kernel gets by value are known to be global; through a pointer to the struct they would have to be
     loaded first and could be anything.

@@ -34,6 +34,10 @@ class Backend(Protocol):
     def max_shared(self) -> int:
         """Bytes of shared memory a block may have."""
 
+    @property
+    def multiprocessors(self) -> int:
+        """How many there are to keep busy."""
+
     def kernel(self, source: str, name: str, shared: int = 0) -> Kernel:
         """Return a kernel of a translation unit, which is compiled once; `shared` bytes are the most it will get."""
 

@@ -36,6 +36,7 @@ class CudaBackend:
             raise RuntimeError('device "cuda" needs an NVIDIA GPU that this process may see (CUDA_VISIBLE_DEVICES)')
         attributes = self.xp.cuda.Device().attributes
         self.max_shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
+        self.multiprocessors = int(attributes["MultiProcessorCount"])
 
     def kernel(self, source: str, name: str, shared: int = 0) -> Kernel:
         """Compile (once; CuPy keeps machine code on disk) and return a kernel."""

@@ -13,6 +13,8 @@ from .arguments import Struct, field_names
 from .backend import Backend, Kernel, to_device
 from .lists import DeviceList
 from .source import (
+    FEW_ROWS,
+    FEW_TILE,
     MAX_COLUMNS,
     PAD,
     Layout,
@@ -27,7 +29,7 @@ from .source import (
 from .sums import Mix, Sums, make_sums
 from .tables import Channels, Products, make_channels, make_products, permuted, rows_of_weights
 
-_FEW_COLUMNS = 1 << 14  # below, blocks take fewer columns, so that all multiprocessors have some
+_FEW_COLUMNS = 4  # per block of edges, where there are too few for all multiprocessors
 _BLOCK = 128  # threads of kernels in which a thread needs no other
 
 
@@ -98,13 +100,18 @@ class DevicePlan:
         self.model = _model_struct(backend, plan, sums, channels, products, self.dtype)
         self.shared_bytes = {
             "pool": pool_bytes(self.sizes, self.layout, itemsize),
-            "products": products_bytes(self.sizes, self.layout, itemsize),
+            "products": products_bytes(self.sizes, self.layout, itemsize, self.layout.tile, self.layout.product_rows),
+            "products_of_few": products_bytes(self.sizes, self.layout, itemsize, FEW_TILE, FEW_ROWS),
             "backward": backward_bytes(self.layout, itemsize),
             "sum_segments": 10 * _BLOCK * 8,
         }
-        edge_threads, tile = self.layout.edge_threads, self.layout.tile
         #: of a block, where it is not 128
-        self.threads = {"pool": edge_threads, "backward": edge_threads, "products": tile * self.layout.product_rows}
+        self.threads = {
+            "pool": self.layout.edge_threads,
+            "backward": self.layout.edge_threads,
+            "products": self.layout.tile * self.layout.product_rows,
+            "products_of_few": FEW_TILE * FEW_ROWS,
+        }
         self._scratch = scratch_nodes(self.sizes, self.layout)
         column_bytes = (2 * self._n_sums + self._n_unmixed + self._scratch) * itemsize + 8
         self._most_columns = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
@@ -119,7 +126,10 @@ class DevicePlan:
             n = min(chunk, list_.n_columns - first)
             per_block = self._columns_per_block(list_)
             self._launch("pool", n, work, first, n, per_block=per_block)
-            self._launch("products", n, work, first, n, per_block=self.layout.tile)
+            if list_.n_columns < self.layout.tile * self.backend.multiprocessors:
+                self._launch("products_of_few", n, work, first, n, per_block=FEW_TILE)
+            else:
+                self._launch("products", n, work, first, n, per_block=self.layout.tile)
             if gradients:
                 self._launch("backward", n, work, first, n, per_block=per_block)
         if gradients:
@@ -139,7 +149,8 @@ class DevicePlan:
         self._launch("sum_structures", 10 * buffers.list.n_structures, work)
 
     def _columns_per_block(self, list_: DeviceList) -> int:
-        return MAX_COLUMNS if list_.n_columns > _FEW_COLUMNS else 4
+        # eight blocks for each multiprocessor: about two rounds
+        return MAX_COLUMNS if list_.n_columns > 8 * MAX_COLUMNS * self.backend.multiprocessors else _FEW_COLUMNS
 
     def _launch(
         self,

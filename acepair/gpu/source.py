@@ -18,6 +18,8 @@ from .tables import Channels, Products
 
 PAD = 32  #: columns of a species are filled up to a multiple of this, which every tile divides
 MAX_COLUMNS = 16  #: columns whose edges one block takes on
+FEW_TILE, FEW_ROWS = 8, 64  #: tile and rows of threads of blocks of `products_of_few`
+_ENERGIES = 8 * 512  # bytes for one number of every thread of blocks of products, at most
 _BLOCK_EDGES = 16 * -(-(4 + 8 * MAX_COLUMNS) // 16)
 
 
@@ -63,14 +65,14 @@ def choose_layout(sizes: Sizes, itemsize: int, max_shared: int) -> Layout:
     rows = 8
     for tile in (32, 16, 8):
         nodes = sizes.n_stored * tile * itemsize
-        if nodes + 8 * rows * tile <= max_shared:
+        if nodes + _ENERGIES <= max_shared:
             break
     else:
         tile, nodes = 32, max_shared
-    fits = nodes + 8 * rows * tile <= max_shared
-    adjoints_fit = fits and nodes + sizes.n_internal * tile * itemsize + 16 * 8 * tile <= max_shared
+    fits = nodes + _ENERGIES <= max_shared
+    adjoints_fit = fits and nodes + sizes.n_internal * tile * itemsize + _ENERGIES <= max_shared
     taken = (nodes + adjoints_fit * sizes.n_internal * tile * itemsize) if fits else 0
-    if max_shared // 3 < taken <= max_shared - 16 * 8 * tile:
+    if taken > max_shared // 3:
         rows = 16  # one or two blocks per multiprocessor: more threads each
     threads = 128
     while threads > 32 and 2 * _pool_bytes(sizes, threads, itemsize) > max_shared:
@@ -96,10 +98,10 @@ def backward_bytes(layout: Layout, itemsize: int) -> int:
     return _BLOCK_EDGES + 3 * layout.edge_threads * itemsize
 
 
-def products_bytes(sizes: Sizes, layout: Layout, itemsize: int) -> int:
-    """Shared memory of a block of `products`."""
+def products_bytes(sizes: Sizes, layout: Layout, itemsize: int, tile: int, rows: int) -> int:
+    """Shared memory of a block of `products` or `products_of_few`."""
     nodes = sizes.n_stored * layout.nodes_shared + sizes.n_internal * layout.adjoints_shared
-    return layout.tile * (8 * layout.product_rows + nodes * itemsize)
+    return tile * (8 * rows + nodes * itemsize)
 
 
 def scratch_nodes(sizes: Sizes, layout: Layout) -> int:
@@ -137,6 +139,8 @@ def model_source(
         "N_LEVELS": products.n_levels,
         "TILE": layout.tile,
         "PRODUCT_ROWS": layout.product_rows,
+        "FEW_TILE": FEW_TILE,
+        "FEW_ROWS": FEW_ROWS,
         "EDGE_THREADS": layout.edge_threads,
         "RESIDENT_EDGES": layout.resident_edges,
         "MAX_COLUMNS": MAX_COLUMNS,

@@ -27,12 +27,13 @@ _POINTERS, _NUMBERS = [ctypes.c_void_p] * 3, [ctypes.c_int64, ctypes.c_int64, ct
 class HostBackend:
     """A backend without a device; notes launches by kernel.
 
-    With `backwards`, blocks and the threads of each phase run from the last to the first.
+    With many `multiprocessors`, structures count as small ones, which are divided more finely. With `backwards`, blocks
+    and the threads of each phase run from the last to the first.
     """
 
-    def __init__(self, max_shared: int = 232448, *, backwards: bool = False) -> None:
+    def __init__(self, max_shared: int = 232448, *, multiprocessors: int = 1, backwards: bool = False) -> None:
         self.xp: Any = Poisoned(np)
-        self.max_shared, self.backwards = max_shared, backwards
+        self.max_shared, self.multiprocessors, self.backwards = max_shared, multiprocessors, backwards
         self.launched: list[str] = []
         self.n_recordings = 0
         self._recording: list[Callable[[], None]] | None = None

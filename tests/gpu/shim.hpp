@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -36,11 +35,7 @@ inline int64_t block_index() { return shim::block_index; }
 inline int block_size() { return shim::block_size; }
 inline char *shared_memory() { return reinterpret_cast<char *>(shim::shared.data()); }
 template <class T> T read(const T *p) { return *p; }
-template <class T> T read_16_bytes(const void *p) {
-    T value;
-    std::memcpy(&value, p, 16);
-    return value;
-}
+template <class T> T read_at_once(const T *p) { return *p; }
 
 template <class T> struct PerLane {
     T of_lane[32];

@@ -35,11 +35,16 @@ ACEPAIR_DEVICE char *shared_memory() {
 }
 /// Read what no thread of this launch writes.
 template <class T> ACEPAIR_DEVICE T read(const T *p) { return __ldg(p); }
-template <class T> ACEPAIR_DEVICE T read_16_bytes(const void *p) {
-    static_assert(sizeof(T) == 16, "as the name says");
-    const int4 bits = __ldg(static_cast<const int4 *>(p));
+template <class T> ACEPAIR_DEVICE T read_at_once(const T *p) {
+    static_assert(sizeof(T) == 8 || sizeof(T) == 16, "what one load can bring");
     T value;
-    memcpy(&value, &bits, 16);
+    if constexpr (sizeof(T) == 16) {
+        const int4 bits = __ldg(reinterpret_cast<const int4 *>(p));
+        memcpy(&value, &bits, 16);
+    } else {
+        const int2 bits = __ldg(reinterpret_cast<const int2 *>(p));
+        memcpy(&value, &bits, 8);
+    }
     return value;
 }
 

@@ -1,5 +1,5 @@
 // The product basis: site energies and ∂E/∂sums. A block holds the nodes of one tile of columns in shared memory; its threads are
-// TILE columns × PRODUCT_ROWS rows of work. No sum is shared by threads: adjoints are gathered row by row,
+// TILE columns × ROWS rows of work. No sum is shared by threads: adjoints are gathered row by row,
 //
 //     node_adj[v] = c_v + Σ_leaves c_k · node[other factor] + Σ_internal products k of v  node_adj[k] · node[other factor],
 //
@@ -17,12 +17,12 @@ ACEPAIR_DEVICE real mixed(const int32_t *first, const int32_t *index, const real
     return sum;
 }
 
-ACEPAIR_KERNEL(TILE * PRODUCT_ROWS, 1)
-products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
+template <int TILE, int ROWS>
+ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, const Work &work, int64_t chunk_first) {
     constexpr int64_t SHARED_NODES = (NODES_SHARED ? int64_t(N_STORED) * TILE : 0), SCRATCH_NODES = NODES_SHARED ? 0 : N_STORED;
     constexpr int64_t SCRATCH = (SCRATCH_NODES + (ADJOINTS_SHARED ? 0 : N_INTERNAL)) * TILE;
-    double *const energy = reinterpret_cast<double *>(shared_memory());  // (PRODUCT_ROWS, TILE)
-    real *const shared = reinterpret_cast<real *>(energy + PRODUCT_ROWS * TILE), *const scratch = work.scratch + block_index() * SCRATCH;
+    double *const energy = reinterpret_cast<double *>(shared_memory());  // (ROWS, TILE)
+    real *const shared = reinterpret_cast<real *>(energy + ROWS * TILE), *const scratch = work.scratch + block_index() * SCRATCH;
     real *const node = NODES_SHARED ? shared : scratch;                                                    // (N_STORED, TILE)
     real *const adj = ADJOINTS_SHARED ? shared + SHARED_NODES : scratch + SCRATCH_NODES * TILE;            // (N_INTERNAL, TILE)
 
@@ -36,7 +36,7 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
         const int lane = t % TILE;
         energy[t] = 0;
         const real *const sums = work.sums + of_sums + lane;
-        for (int a = t / TILE; a < N_A; a += PRODUCT_ROWS)
+        for (int a = t / TILE; a < N_A; a += ROWS)
             node[a * TILE + lane] = N_MOMENT_DEGREES ? mixed(model.mix_first, model.mix_sum, mix_weight, a, sums) : sums[a * PAD];
     }
     ACEPAIR_SYNC;
@@ -44,8 +44,8 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
         const int begin = model.product_first[level], end = model.product_first[level + 1];
         ACEPAIR_PHASE(t) {
             const int lane = t % TILE;
-            for (int k = begin + t / TILE; k < end; k += PRODUCT_ROWS) {
-                const Product product = model.product[k];
+            for (int k = begin + t / TILE; k < end; k += ROWS) {
+                const Product product = read_at_once(model.product + k);
                 node[product.node * TILE + lane] = node[product.parent * TILE + lane] * node[product.factor * TILE + lane];
             }
         }
@@ -60,25 +60,28 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
             const int lane = t % TILE;
             const real *const nodes = node + lane, *const adjoints = adj + lane;
             double own = 0;
-            for (int row = begin + t / TILE; row < end; row += PRODUCT_ROWS) {
+            for (int row = begin + t / TILE; row < end; row += ROWS) {
                 const int v = read(model.row_node + row);
                 const real c = read(c_node + v);
                 real leaves0 = 0, leaves1 = 0;
                 int k = read(model.leaf_first + row);
                 const int last = read(model.leaf_first + row + 1);
                 for (; k + 1 < last; k += 2) {
-                    const Leaf even = leaf[k], odd = leaf[k + 1];
+                    const Leaf even = read_at_once(leaf + k), odd = read_at_once(leaf + k + 1);
                     leaves0 += even.coefficient * nodes[even.other * TILE];
                     leaves1 += odd.coefficient * nodes[odd.other * TILE];
                 }
-                if (k < last) leaves0 += leaf[k].coefficient * nodes[leaf[k].other * TILE];
+                if (k < last) {
+                    const Leaf even = read_at_once(leaf + k);
+                    leaves0 += even.coefficient * nodes[even.other * TILE];
+                }
                 const real leaves = leaves0 + leaves1;
                 own += double(nodes[v * TILE] * (c + real(0.5) * leaves));
 
                 real sum = c + leaves;
                 const int uses = read(model.use_first + row + 1);
                 for (int u = read(model.use_first + row); u < uses; ++u) {
-                    const Use use = model.use[u];
+                    const Use use = read_at_once(model.use + u);
                     sum += adjoints[use.product * TILE] * nodes[use.other * TILE];
                 }
                 if (level < N_LEVELS)
@@ -94,7 +97,7 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
         const real *const unmix_weight = model.unmix_weight + species * model.n_mix_terms;
         ACEPAIR_PHASE(t) {
             const int lane = t % TILE;
-            for (int s = t / TILE; s < N_SUMS; s += PRODUCT_ROWS)
+            for (int s = t / TILE; s < N_SUMS; s += ROWS)
                 work.sums_adj[of_sums + s * PAD + lane] = mixed(model.unmix_first, model.unmix_A, unmix_weight, s, A_adj + of_A + lane);
         }
     }
@@ -103,9 +106,20 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
         const int32_t atom = list.column_atom[column + t];
         if (atom < 0) continue;
         double sum = 0;
-        for (int row = 0; row < PRODUCT_ROWS; ++row) sum += energy[row * TILE + t];
+        for (int row = 0; row < ROWS; ++row) sum += energy[row * TILE + t];
         work.site_energy[atom] += model.E0[species] + work.pair_energy[place + t] + sum;
     }
+}
+
+ACEPAIR_KERNEL(TILE * PRODUCT_ROWS, 1)
+products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
+    evaluate_products<TILE, PRODUCT_ROWS>(model, list, work, chunk_first);
+}
+
+/// For few columns: smaller tiles, so that all multiprocessors have some.
+ACEPAIR_KERNEL(FEW_TILE * FEW_ROWS, 1)
+products_of_few(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
+    evaluate_products<FEW_TILE, FEW_ROWS>(model, list, work, chunk_first);
 }
 
 }  // namespace acepair::gpu

@@ -19,13 +19,13 @@ ACEPAIR_DEVICE real integer_power(real x, int n) {
 /// N numbers in a row that begins, as the next one does, where 16 bytes do.
 template <int N> struct Row {
     static constexpr int VECTOR = 16 / int(sizeof(real)), N_VECTORS = (N + VECTOR - 1) / VECTOR, SIZE = N_VECTORS * VECTOR;
-    struct Vector {
+    struct alignas(16) Vector {
         real x[VECTOR];
     };
     Vector vectors[N_VECTORS + 1];
 
     ACEPAIR_DEVICE Row(const real *p) {
-        unrolled<0, N_VECTORS>([&](auto k) { vectors[k.value] = read_16_bytes<Vector>(p + k.value * VECTOR); });
+        unrolled<0, N_VECTORS>([&](auto k) { vectors[k.value] = read_at_once(reinterpret_cast<const Vector *>(p) + k.value); });
     }
     template <int K> ACEPAIR_DEVICE real at() const { return vectors[K / VECTOR].x[K % VECTOR]; }
 };

@@ -44,12 +44,14 @@ class Buffers:
         # totals and status lie together, so that one copy brings both to the host
         report = xp.zeros(10 * list_.n_structures + 3)
         self.report = report
+        of_atoms = xp.zeros(4 * max(n, 1))  # forces, then site energies: also one copy
+        self.of_atoms = of_atoms
         self.arrays = {
             "xyzs": xp.empty((max(list_.n_rows, 1), 4)),
             "slot": xp.empty(max(list_.n_edges, 1), dtype=xp.int32),
             "gradient": xp.empty((max(list_.n_edges, 1), 4), dtype=dtype),
-            "site_energy": xp.zeros(max(n, 1)),
-            "forces": xp.zeros((max(n, 1), 3)),
+            "forces": of_atoms[: 3 * max(n, 1)].reshape(-1, 3),
+            "site_energy": of_atoms[3 * max(n, 1) :],
             "site_virial": xp.zeros((max(n, 1), 9)),
             "partial": xp.zeros((max(list_.n_segments, 1), 10)),
             "totals": report,

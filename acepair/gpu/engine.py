@@ -6,9 +6,9 @@ Knows neither ASE nor models nor compiled modules: plans and arrays are all it n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from .geometry import motion_allowed, strains
 from .lists import DeviceList
 from .search import search_neighbors
 from .source import Layout
+from .tables import permuted
 
 _DTYPES = ("float64", "float32")
 
@@ -35,6 +36,15 @@ class Results:
     forces: Any | None  #: (n_atoms, 3) eV/Å
     virials: Any | None  #: (n_structures, 3, 3) eV, −Σ D ⊗ g
     site_virials: Any | None  #: (n_atoms, 3, 3) eV; −D ⊗ g belongs to the neighbour
+
+
+class HostResults(NamedTuple):
+    """What one evaluation gives, as `Results` but for virials of atoms: arrays of the host."""
+
+    energies: FloatArray
+    site_energies: FloatArray
+    forces: FloatArray | None
+    virials: FloatArray | None
 
 
 class Engine:
@@ -84,15 +94,17 @@ class Engine:
     def update(self, plans: Sequence[Plan]) -> None:
         """Take other plans, as after a change of linear parameters. Cutoffs must be the same."""
         self.rcut = max((float(plan.rcut.max()) for plan in plans), default=0.0)
-        # energies of atoms alone: no kernel needs to run for them
-        alone = [_E0(plan, self.elements) for plan in plans if not plan.rcut.max() > 0]
-        self.E0 = sum(alone, np.zeros(len(self.elements)))
+        alone = [plan for plan in plans if not plan.rcut.max() > 0]
+        #: of plans without neighbours: the first of the others takes them along, if there is one
+        self.E0 = sum([_E0(plan, self.elements) for plan in alone], np.zeros(len(self.elements)))
+        others = [permuted(plan, self.elements) for plan in plans if plan.rcut.max() > 0]
+        if others:
+            others[0] = replace(others[0], E0=others[0].E0 + self.E0)
         self.plans = [
             DevicePlan(
                 self.backend, plan, self.elements, self.dtype, layout=self._layout, chunk_bytes=self._chunk_bytes
             )
-            for plan in plans
-            if plan.rcut.max() > 0
+            for plan in others
         ]
 
     def run(self, buffers: Buffers, motion: Struct, *, gradients: bool, virial: bool) -> None:
@@ -151,6 +163,8 @@ class System:
         self._framed: FloatArray | None = None  # the frame was made for
         self._motion: Struct | None = None
         self._own: Any | None = None  # positions, if they come in many arrays
+        self._report: FloatArray | None = None  # of the last evaluation: totals and status
+        self._views: dict[tuple[bool, bool], Results] = {}  # by what is wanted
         self._last: tuple[Any, ...] = ()  # what the last launches were for
         self._replay: Callable[[], None] | None = None  # repeats them
 
@@ -196,10 +210,25 @@ class System:
         self._refuse(report, x)
         return self._results(gradients, virial)
 
+    def to_host(self, results: Results) -> HostResults:
+        """Copy what the last evaluation has returned, in as few copies as possible."""
+        host = self.engine.backend.to_host
+        if self._buffers is None or self._report is None:
+            forces = None if results.forces is None else host(results.forces)
+            virials = None if results.virials is None else host(results.virials)
+            return HostResults(host(results.energies), host(results.site_energies), forces, virials)
+        of_atoms, n, totals = host(self._buffers.of_atoms), self.n_atoms, self._report[:-3].reshape(-1, 10)
+        return HostResults(
+            totals[:, 0],
+            of_atoms[3 * n :],
+            None if results.forces is None else of_atoms[: 3 * n].reshape(-1, 3),
+            None if results.virials is None else totals[:, 1:].reshape(-1, 3, 3),
+        )
+
     def clear(self) -> None:
         """Forget the list and the memory that goes with it."""
-        self._buffers = self._cells = self._framed = self._motion = self._replay = self._own = None
-        self._last = ()
+        self._buffers = self._cells = self._framed = self._motion = self._replay = self._own = self._report = None
+        self._last, self._views = (), {}
 
     def _still_may_hold(self, cells: FloatArray) -> bool:
         if self._buffers is None or self._cells is None:
@@ -245,8 +274,8 @@ class System:
                 self.engine.backend, "Motion", positions=x, reference=self._reference, frame=self._frame
             )
         self._launch(buffers, self._motion, gradients, virial)
-        report = self.engine.backend.to_host(buffers.report)
-        status = report[-3:].view(np.int64)
+        self._report = self.engine.backend.to_host(buffers.report)
+        status = self._report[-3:].view(np.int64)
         if status.any():
             buffers.report[-3:] = 0
         return status
@@ -271,21 +300,21 @@ class System:
             self._replay()
 
     def _results(self, gradients: bool, virial: bool) -> Results:
-        buffers, n = self._buffers, self.n_atoms
-        assert buffers is not None
-        arrays = buffers.arrays
-        totals = arrays["totals"][: 10 * len(self.pbc)].reshape(-1, 10)
-        energies, site_energies = totals[:, 0], arrays["site_energy"][:n]
-        if self.engine.E0.any():
-            alone = self._alone(False, False)
-            energies, site_energies = energies + alone.energies, site_energies + alone.site_energies
-        return Results(
-            energies,
-            site_energies,
-            arrays["forces"][:n] if gradients else None,
-            totals[:, 1:].reshape(-1, 3, 3) if virial else None,
-            arrays["site_virial"][:n].reshape(-1, 3, 3) if virial else None,
-        )
+        """Return views of the buffers, made once: the arrays stay where they are."""
+        key = gradients, virial
+        if key not in self._views:
+            buffers, n = self._buffers, self.n_atoms
+            assert buffers is not None
+            arrays = buffers.arrays
+            totals = arrays["totals"][: 10 * len(self.pbc)].reshape(-1, 10)
+            self._views[key] = Results(
+                totals[:, 0],
+                arrays["site_energy"][:n],
+                arrays["forces"][:n] if gradients else None,
+                totals[:, 1:].reshape(-1, 3, 3) if virial else None,
+                arrays["site_virial"][:n].reshape(-1, 3, 3) if virial else None,
+            )
+        return self._views[key]
 
     def _alone(self, gradients: bool, virial: bool) -> Results:
         """Results of atoms that have no neighbours, or none that matter."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from .._types import FloatArray
 from ..evaluate import Evaluation, Model
 from ..lowering import lower
 from ..models.convert import as_calculator
 from ..models.stacked import StackedCalculator
 from ..structure import SpeciesTable, Structure, read_structure
 from .backend import Backend
-from .engine import Engine, Results, System, checked_skin
+from .engine import Engine, System, checked_skin
 
 
 class Evaluator:
@@ -89,10 +89,8 @@ class Evaluator:
         """
         structure = read_structure(atoms, self.table)
         self._refresh()
-        results = self._system_of(structure).evaluate(
-            structure.positions, structure.cell, gradients=gradients, virial=virial or site_virials
-        )
-        return self._evaluation(results, 0, slice(None), gradients, site_virials)
+        system = self._system_of(structure)
+        return self._evaluate(system, structure.positions, structure.cell, gradients, virial, site_virials)[0]
 
     def evaluate_batch(
         self, structures: Sequence[Any], *, gradients: bool = True, virial: bool = True, site_virials: bool = False
@@ -105,13 +103,7 @@ class Evaluator:
         system = self._make_system(read, skin=0.0)
         positions = np.concatenate([structure.positions for structure in read])
         cells = np.stack([structure.cell for structure in read])
-        results = system.evaluate(positions, cells, gradients=gradients, virial=virial or site_virials)
-        first = system.structure_first.tolist()
-        host = _HostResults(self.engine.backend, results)
-        return [
-            self._evaluation(host, k, slice(begin, end), gradients, site_virials)
-            for k, (begin, end) in enumerate(pairwise(first))
-        ]
+        return self._evaluate(system, positions, cells, gradients, virial, site_virials)
 
     def system(self, structures: Any, *, skin: float | None = None) -> System:
         """Return a system for drivers that keep positions on the device.
@@ -173,30 +165,27 @@ class Evaluator:
             skin=self.skin if skin is None else skin,
         )
 
-    def _evaluation(
-        self, results: Results | _HostResults, k: int, atoms: slice, gradients: bool, site_virials: bool
-    ) -> Evaluation:
-        """Results of structure k, whose atoms are `atoms`, on the host."""
-        host = results if isinstance(results, _HostResults) else _HostResults(self.engine.backend, results)
-        out = Evaluation(host.site_energies[atoms], float(host.energies[k]))
-        if gradients:
-            out.forces = host.forces[atoms]
-            out.virial = np.zeros((3, 3)) if host.virials is None else host.virials[k]
-            out.site_virials = host.site_virials[atoms] if site_virials else None
-        return out
-
-
-class _HostResults:
-    """Results copied to the host; the largest, virials of atoms, when they are asked for."""
-
-    def __init__(self, backend: Backend, results: Results) -> None:
-        self._backend, self._results = backend, results
-        self.energies, self.site_energies = self._copy(results.energies), self._copy(results.site_energies)
-        self.forces, self.virials = self._copy(results.forces), self._copy(results.virials)
-
-    @cached_property
-    def site_virials(self) -> Any:
-        return self._copy(self._results.site_virials)
-
-    def _copy(self, array: Any) -> Any:
-        return None if array is None else self._backend.to_host(array)
+    def _evaluate(
+        self,
+        system: System,
+        positions: FloatArray,
+        cells: FloatArray,
+        gradients: bool,
+        virial: bool,
+        site_virials: bool,
+    ) -> list[Evaluation]:
+        """Return the results of every structure, on the host."""
+        results = system.evaluate(positions, cells, gradients=gradients, virial=virial or site_virials)
+        host = system.to_host(results)
+        of_atoms = None
+        if site_virials and results.site_virials is not None:
+            of_atoms = self.engine.backend.to_host(results.site_virials)
+        several = []
+        for k, (begin, end) in enumerate(pairwise(system.structure_first.tolist())):
+            out = Evaluation(host.site_energies[begin:end], float(host.energies[k]))
+            if host.forces is not None:
+                out.forces = host.forces[begin:end]
+                out.virial = np.zeros((3, 3)) if host.virials is None else host.virials[k]
+                out.site_virials = None if of_atoms is None else of_atoms[begin:end]
+            several.append(out)
+        return several

@@ -20,6 +20,7 @@ from gpu.host import HostBackend
 from gpu.stored import CASES, load
 
 from acepair.gpu.device_plan import DevicePlan
+from acepair.gpu.lists import lists_source
 from acepair.gpu.search import search_source
 
 _SHARED = {"sm_80": 163 * 1024, "sm_90": 227 * 1024}  # bytes a block may have
@@ -32,9 +33,10 @@ def figures(code: tuple[bytes, str]) -> dict[str, dict[str, int]]:
 
 def main() -> None:
     """Compile all stored models."""
-    out: dict[str, Any] = {"nvrtc": nvrtc.version(), "search": {}, "models": {}}
+    out: dict[str, Any] = {"nvrtc": nvrtc.version(), "search": {}, "lists": {}, "models": {}}
     for architecture, max_shared in _SHARED.items():
-        out["search"][architecture] = figures(nvrtc.compile_kernels(search_source(), architecture))
+        for unit, source in (("search", search_source()), ("lists", lists_source())):
+            out[unit][architecture] = figures(nvrtc.compile_kernels(source, architecture))
         for case in CASES:
             (plan, *_), elements, _ = load(case)
             for dtype in (np.float64, np.float32):

@@ -13,6 +13,7 @@ from acepair import plan
 from acepair.gpu.arguments import field_names
 from acepair.gpu.backend import KERNELS
 from acepair.gpu.device_plan import DevicePlan
+from acepair.gpu.lists import lists_source
 from acepair.gpu.search import search_source
 from acepair.io import read_acejax
 from acepair.lowering import lower
@@ -60,11 +61,12 @@ def test_kernels_compile_without_spills(name, architecture, dtype):
 
 @needs_nvrtc
 @pytest.mark.parametrize("architecture", SHARED)
-def test_search_compiles(architecture):
-    code, log = nvrtc.compile_kernels(search_source(), architecture)
+@pytest.mark.parametrize(("unit", "source"), [("search", search_source), ("lists", lists_source)])
+def test_search_compiles(architecture, unit, source):
+    code, log = nvrtc.compile_kernels(source(), architecture)
     assert code[:4] == b"\x7fELF"
     assert "warning" not in log
-    assert nvrtc.resources(log).keys() == kernel_names("search")
+    assert nvrtc.resources(log).keys() == kernel_names(unit)
 
 
 @needs_nvrtc
@@ -84,7 +86,7 @@ def kernel_names(unit):
 def test_structs_have_fields_of_eight_bytes():
     """As Struct writes them: a field of another size in a header would shift all that follow."""
     header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp"))
-    for struct in ("Radial", "Model", "List", "Motion", "Work", "Atoms", "Search"):
+    for struct in ("Radial", "Model", "List", "Motion", "Work", "Atoms", "Search", "Images", "Ordering"):
         body = re.search(rf"struct {struct} {{\n(.*?)^}};", header, re.MULTILINE | re.DOTALL)[1]
         lines = [line.split("//")[0].strip() for line in body.splitlines()]
         assert all(re.match(r"(int64_t [^*]|.*\*|Radial radial\[)", line) for line in lines if line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy.typing as npt
 
 from .arguments import Struct
 from .backend import Backend, places_in, stable_order, to_device
-from .source import PAD
+from .source import PAD, kernels_digest
 
+_BLOCK = 128  # threads
 _SEGMENT = 1024  # atoms whose energies one block sums
 
 
@@ -47,7 +49,8 @@ class DeviceList:
         n_species: int,
     ) -> None:
         xp = backend.xp
-        n_centres, self.n_edges, self.n_rows = len(first) - 1, len(neighbor), len(row_owner)
+        self._backend = backend
+        n_centres, self.n_rows = len(first) - 1, len(row_owner)
         self.n_owners, self.n_structures = int(structure_first[-1]), len(structure_first) - 1
         species = row_species[:n_centres]
         column_atom, column_species = _columns(backend, species, n_species)
@@ -57,18 +60,16 @@ class DeviceList:
         counts = xp.where(column_atom >= 0, n_neighbors[column_atom], 0) if n_centres else column_atom
         column_first = xp.zeros(self.n_columns + 1, dtype=xp.int64)
         column_first[1:] = xp.cumsum(counts)
-        edge = xp.arange(self.n_edges if n_centres else 0, dtype=xp.int64)[: int(column_first[-1])]
-        self.n_edges = len(edge)
-        column = places_in(backend, column_first, edge, side="right") - 1
-        centre = column_atom[column]
-        place = first[centre] + (edge - column_first[column])
-        # by species of the neighbour within a column; ignored ones first, which the kernels pass over
-        key = column * (n_species + 1) + (row_species[neighbor[place]] + 1)
-        sorted_neighbor = neighbor[place][stable_order(backend, key)]
-        owner = row_owner[sorted_neighbor]
-        incoming = stable_order(backend, owner).astype(xp.int64)
-        incoming_first = places_in(backend, owner[incoming], xp.arange(self.n_owners + 1))
-
+        self.n_edges = int(column_first[-1])
+        found = {
+            "found_first": (first, np.int64),
+            "found": (neighbor, np.int32),
+            "row_species": (row_species, np.int32),
+            "row_owner": (row_owner, np.int32),
+            "column_atom": (column_atom, np.int32),
+            "first": (column_first, np.int64),
+        }
+        ordered = self._order({name: to_device(backend, array, dtype) for name, (array, dtype) in found.items()})
         starts = xp.asarray(structure_first)
         segment_first, structure_segment = _segments(structure_first)
         self.n_segments = len(segment_first) - 1
@@ -76,10 +77,7 @@ class DeviceList:
             "column_atom": (column_atom, np.int32),
             "column_species": (column_species, np.int32),
             "first": (column_first, np.int64),
-            "neighbor": (sorted_neighbor, np.int32),
-            "centre": (centre, np.int32),
-            "incoming_first": (incoming_first, np.int64),
-            "incoming": (incoming, np.int64),
+            **{name: (array, array.dtype) for name, array in ordered.items()},
             "row_owner": (row_owner, np.int32),
             "row_shift": (row_shift, np.int32),
             "row_species": (row_species, np.int32),
@@ -100,6 +98,35 @@ class DeviceList:
             n_segments=self.n_segments,
             **self.arrays,
         )
+
+    def _order(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Order edges by column and species, and by the owners of their neighbours."""
+        backend, xp = self._backend, self._backend.xp
+        n_edges, n_owners = self.n_edges, self.n_owners
+        neighbor, centre = (xp.empty(max(n_edges, 1), dtype=xp.int32) for _ in range(2))
+        incoming_first = xp.zeros(n_owners + 1, dtype=xp.int64)
+        incoming, place = xp.empty(max(n_edges, 1), dtype=xp.int64), xp.zeros(max(n_owners, 1), dtype=xp.int64)
+        ordered = {"neighbor": neighbor, "centre": centre, "incoming_first": incoming_first, "incoming": incoming}
+        if not n_edges:
+            return ordered
+        sizes = {"n_columns": self.n_columns, "n_owners": n_owners, "n_edges": n_edges}
+        list_ = Struct(backend, "Ordering", **sizes, **found, **ordered, place=place)
+
+        def launch(name: str, n: int, per_block: int) -> None:
+            backend.kernel(lists_source(), name)(-(-n // per_block), _BLOCK, 0, (list_.value, None, None), 0, 0)
+
+        launch("order_edges", self.n_columns, _BLOCK // 32)
+        incoming_first[1:] = xp.cumsum(place)
+        place[:] = incoming_first[:-1]
+        launch("place_incoming", n_edges, _BLOCK)
+        launch("sort_incoming", n_owners, _BLOCK)
+        return ordered
+
+
+@cache
+def lists_source() -> str:
+    """Return the translation unit of what makes lists, the same for all models."""
+    return f'// acepair {kernels_digest()}\n#include "lists.cu"\n'
 
 
 def _columns(backend: Backend, species: Any, n_species: int) -> tuple[Any, Any]:

@@ -125,12 +125,16 @@ def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: npt.ND
     xp, n = backend.xp, len(wrap)
     width = 2 * image_reach + 1
     n_images = int(width.prod())
-    owner, image = key // n_images, key % n_images
-    elsewhere = image != n_images // 2  # the one in the middle is the atom itself
-    rows = key[elsewhere]
+    rows = key[key % n_images != n_images // 2]  # the one in the middle is the atom itself
     if len(rows):
         rows = xp.unique(rows)
-    neighbor = xp.where(elsewhere, n + places_in(backend, rows, key), owner).astype(xp.int32)
+    neighbor = xp.empty(len(key), dtype=xp.int32)
+    if len(key):
+        counts = {"n_atoms": n, "n_edges": len(key), "n_images": n_images, "n_rows": len(rows)}
+        images = Struct(backend, "Images", **counts, key=key, row=to_device(backend, rows), neighbor=neighbor)
+        backend.kernel(search_source(), "find_rows")(
+            -(-len(key) // _BLOCK), _BLOCK, 0, (images.value, None, None), 0, 0
+        )
     image_owner, image = rows // n_images, rows % n_images
     places = (image // int(width[1] * width[2]), image // int(width[2]) % int(width[1]), image % int(width[2]))
     shift = xp.stack([place - int(reach) for place, reach in zip(places, image_reach, strict=True)], axis=1)

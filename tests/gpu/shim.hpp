@@ -37,6 +37,8 @@ inline char *shared_memory() { return reinterpret_cast<char *>(shim::shared.data
 template <class T> T read(const T *p) { return *p; }
 template <class T> T read_at_once(const T *p) { return *p; }
 
+inline int64_t draw(int64_t *place) { return (*place)++; }
+
 template <class T> struct PerLane {
     T of_lane[32];
     T &operator[](int lane) { return of_lane[lane]; }

@@ -48,6 +48,9 @@ template <class T> ACEPAIR_DEVICE T read_at_once(const T *p) {
     return value;
 }
 
+/// The number that is there, which becomes one more; threads may draw from the same place.
+ACEPAIR_DEVICE int64_t draw(int64_t *place) { return int64_t(atomicAdd(reinterpret_cast<unsigned long long *>(place), 1ull)); }
+
 /// A number of every lane.
 template <class T> struct PerLane {
     T own;

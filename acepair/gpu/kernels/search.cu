@@ -1,5 +1,6 @@
 // Neighbours by cells: the same for all models. Threads are atoms.
 #include "search.hpp"
+#include "sort.hpp"
 
 namespace acepair::gpu {
 
@@ -23,19 +24,6 @@ ACEPAIR_KERNEL(128, 1) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE
         }
         search.cell[i] = grid.first_cell + cell;
     }
-}
-
-/// Sort `n` keys; Shell's method needs no memory and gets along with long rows.
-ACEPAIR_DEVICE void sort_keys(int64_t *key, int64_t n) {
-    int64_t gap = 1;
-    while (gap < n / 3) gap = 3 * gap + 1;
-    for (; gap > 0; gap /= 3)
-        for (int64_t a = gap; a < n; ++a) {
-            const int64_t moving = key[a];
-            int64_t b = a;
-            for (; b >= gap && key[b - gap] > moving; b -= gap) key[b] = key[b - gap];
-            key[b] = moving;
-        }
 }
 
 /// Count neighbours (fill = 0), or write their keys, sorted (fill = 1).
@@ -92,6 +80,26 @@ find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, c
             sort_keys(key, n_found);
         else
             search.count[i] = n_found;
+    }
+}
+
+/// Tell the row of every neighbour: atoms are the first, then the images that are somebody's neighbour. Threads: edges.
+ACEPAIR_KERNEL(128, 1)
+find_rows(ACEPAIR_BY_VALUE(Images) images, const void *, const void *, int64_t, int64_t) {
+    ACEPAIR_PHASE(t) {
+        const int64_t e = block_index() * block_size() + t;
+        if (e >= images.n_edges) continue;
+        const int64_t key = images.key[e], atom = key / images.n_images;
+        if (key - atom * images.n_images == images.n_images / 2) {  // the one in the middle is the atom itself
+            images.neighbor[e] = int32_t(atom);
+            continue;
+        }
+        int64_t low = 0, high = images.n_rows;  // the first row that is not below the key
+        while (low < high) {
+            const int64_t middle = (low + high) / 2;
+            (images.row[middle] < key ? low : high) = images.row[middle] < key ? middle + 1 : middle;
+        }
+        images.neighbor[e] = int32_t(images.n_atoms + low);
     }
 }
 

@@ -1,0 +1,58 @@
+// Lists by columns, and edges by the atom that is neighbour in them. Places are drawn by atomics, and sorted: the order does not depend
+// on who came first.
+#include "search.hpp"
+#include "sort.hpp"
+
+namespace acepair::gpu {
+
+constexpr int ORDER_WARPS = 4;
+
+/// Bring the edges of every column into the order of the neighbours' species, those of a species as they were found; ignored atoms, of
+/// species −1, come first. Counts the edges of every owner. Warps: columns; lanes: edges.
+ACEPAIR_KERNEL(32 * ORDER_WARPS, 1)
+order_edges(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
+    ACEPAIR_WARPS(warp) {
+        const int64_t column = block_index() * ORDER_WARPS + warp;
+        if (column >= list.n_columns) continue;
+        const int32_t atom = list.column_atom[column];
+        if (atom < 0) continue;
+        const int64_t first = list.first[column];
+        const int32_t n = int32_t(list.first[column + 1] - first);
+        const int32_t *const found = list.found + list.found_first[atom];
+        ACEPAIR_LANES(lane) {
+            for (int32_t k = lane; k < n; k += 32) {
+                const int32_t row = read(found + k), species = read(list.row_species + row);
+                int32_t rank = 0;
+                for (int32_t other = 0; other < n; ++other) {
+                    const int32_t z = read(list.row_species + read(found + other));
+                    rank += z < species || (z == species && other < k);
+                }
+                list.neighbor[first + rank] = row;
+                list.centre[first + rank] = atom;
+                draw(list.place + read(list.row_owner + row));
+            }
+        }
+    }
+}
+
+/// Give every edge a place among those of the owner of its neighbour. Threads: edges.
+ACEPAIR_KERNEL(128, 1)
+place_incoming(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
+    ACEPAIR_PHASE(t) {
+        const int64_t e = block_index() * block_size() + t;
+        if (e < list.n_edges) list.incoming[draw(list.place + read(list.row_owner + list.neighbor[e]))] = e;
+    }
+}
+
+/// Threads: owners.
+ACEPAIR_KERNEL(128, 1)
+sort_incoming(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
+    ACEPAIR_PHASE(t) {
+        const int64_t j = block_index() * block_size() + t;
+        if (j >= list.n_owners) continue;
+        const int64_t first = list.incoming_first[j];
+        sort_keys(list.incoming + first, list.incoming_first[j + 1] - first);
+    }
+}
+
+}  // namespace acepair::gpu

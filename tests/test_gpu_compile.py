@@ -86,7 +86,7 @@ def kernel_names(unit):
 def test_structs_have_fields_of_eight_bytes():
     """As Struct writes them: a field of another size in a header would shift all that follow."""
     header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp"))
-    for struct in ("Radial", "Model", "List", "Motion", "Work", "Atoms", "Search", "Images", "Ordering"):
+    for struct in ("Radial", "Model", "List", "Motion", "Work", "Atoms", "Search", "Rows", "Ordering"):
         body = re.search(rf"struct {struct} {{\n(.*?)^}};", header, re.MULTILINE | re.DOTALL)[1]
         lines = [line.split("//")[0].strip() for line in body.splitlines()]
         assert all(re.match(r"(int64_t [^*]|.*\*|Radial radial\[)", line) for line in lines if line)

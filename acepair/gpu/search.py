@@ -117,29 +117,39 @@ def search_neighbors(
     n_edges = int(first[-1])
     state["first"], state["key"] = first, xp.empty(max(n_edges, 1), dtype=xp.int64)
     launch("find_neighbors", fill=1)
-    return _rows(backend, first, state["key"][:n_edges], state["wrap"][:n], image_reach)
+    return _rows(backend, first, state["key"][:n_edges], state["wrap"], image_reach)
 
 
-def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: npt.NDArray[np.int64]) -> Found:
+def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: IntArray) -> Found:
     """Make a row of every image that is somebody's neighbour."""
-    xp, n = backend.xp, len(wrap)
-    width = 2 * image_reach + 1
-    n_images = int(width.prod())
-    rows = key[key % n_images != n_images // 2]  # the one in the middle is the atom itself
-    if len(rows):
-        rows = xp.unique(rows)
+    xp, n = backend.xp, len(first) - 1
+    n_images = int((2 * image_reach + 1).prod())
+    image_key = key[key % n_images != n_images // 2]  # the one in the middle is the atom itself
+    if len(image_key):
+        image_key = xp.unique(image_key)
+    n_rows = n + len(image_key)
+    owner, shift = xp.empty(n_rows, dtype=xp.int32), xp.empty((n_rows, 3), dtype=xp.int32)
     neighbor = xp.empty(len(key), dtype=xp.int32)
-    if len(key):
-        counts = {"n_atoms": n, "n_edges": len(key), "n_images": n_images, "n_rows": len(rows)}
-        images = Struct(backend, "Images", **counts, key=key, row=to_device(backend, rows), neighbor=neighbor)
-        backend.kernel(search_source(), "find_rows")(
-            -(-len(key) // _BLOCK), _BLOCK, 0, (images.value, None, None), 0, 0
-        )
-    image_owner, image = rows // n_images, rows % n_images
-    places = (image // int(width[1] * width[2]), image // int(width[2]) % int(width[1]), image % int(width[2]))
-    shift = xp.stack([place - int(reach) for place, reach in zip(places, image_reach, strict=True)], axis=1)
-    row_shift = xp.concatenate((-wrap, (shift - wrap[image_owner]).astype(xp.int32)))
-    return Found(first, neighbor, xp.concatenate((xp.arange(n), image_owner)).astype(xp.int32), row_shift)
+    rows = Struct(
+        backend,
+        "Rows",
+        n_atoms=n,
+        n_edges=len(key),
+        n_rows=n_rows,
+        n_images=n_images,
+        key=key,
+        image_key=image_key,
+        image_reach=xp.asarray(image_reach),
+        wrap=wrap,
+        neighbor=neighbor,
+        owner=owner,
+        shift=shift,
+    )
+    for name, threads in (("find_rows", len(key)), ("describe_rows", n_rows)):
+        if threads:
+            kernel = backend.kernel(search_source(), name)
+            kernel(-(-threads // _BLOCK), _BLOCK, 0, (rows.value, None, None), 0, 0)
+    return Found(first, neighbor, owner, shift)
 
 
 def _grids(
@@ -190,9 +200,10 @@ def _fractional_bounds(
     """Least and greatest fractional coordinates of each structure, relative to its first atom."""
     low, high = np.zeros((len(inverse), 3)), np.zeros((len(inverse), 3))
     if len(inverse) == 1 and len(positions):
-        d = positions - positions[0]
-        axes = [d[:, 0] * column[0] + d[:, 1] * column[1] + d[:, 2] * column[2] for column in inverse[0].T.tolist()]
-        return np.array([[float(f.min()) for f in axes]]), np.array([[float(f.max()) for f in axes]])
+        xp = backend.xp
+        f = ((positions - positions[0])[:, :, None] * xp.asarray(inverse)).sum(axis=1)
+        bounds = backend.to_host(xp.stack((f.min(axis=0), f.max(axis=0))))
+        return bounds[:1], bounds[1:]
     x = backend.to_host(positions)
     for s, (begin, end) in enumerate(pairwise(structure_first)):
         if begin < end:

@@ -83,23 +83,44 @@ find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, c
     }
 }
 
-/// Tell the row of every neighbour: atoms are the first, then the images that are somebody's neighbour. Threads: edges.
+/// Tell the row of every neighbour. Threads: edges.
 ACEPAIR_KERNEL(128, 1)
-find_rows(ACEPAIR_BY_VALUE(Images) images, const void *, const void *, int64_t, int64_t) {
+find_rows(ACEPAIR_BY_VALUE(Rows) rows, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t e = block_index() * block_size() + t;
-        if (e >= images.n_edges) continue;
-        const int64_t key = images.key[e], atom = key / images.n_images;
-        if (key - atom * images.n_images == images.n_images / 2) {  // the one in the middle is the atom itself
-            images.neighbor[e] = int32_t(atom);
+        if (e >= rows.n_edges) continue;
+        const int64_t key = rows.key[e], atom = key / rows.n_images;
+        if (key - atom * rows.n_images == rows.n_images / 2) {  // the image in the middle is the atom itself
+            rows.neighbor[e] = int32_t(atom);
             continue;
         }
-        int64_t low = 0, high = images.n_rows;  // the first row that is not below the key
+        int64_t low = 0, high = rows.n_rows - rows.n_atoms;  // the first image whose key is not below this one
         while (low < high) {
             const int64_t middle = (low + high) / 2;
-            (images.row[middle] < key ? low : high) = images.row[middle] < key ? middle + 1 : middle;
+            if (rows.image_key[middle] < key)
+                low = middle + 1;
+            else
+                high = middle;
         }
-        images.neighbor[e] = int32_t(images.n_atoms + low);
+        rows.neighbor[e] = int32_t(rows.n_atoms + low);
+    }
+}
+
+/// Owners of rows, and how many cell vectors apart. Threads: rows.
+ACEPAIR_KERNEL(128, 1)
+describe_rows(ACEPAIR_BY_VALUE(Rows) rows, const void *, const void *, int64_t, int64_t) {
+    ACEPAIR_PHASE(t) {
+        const int64_t row = block_index() * block_size() + t;
+        if (row >= rows.n_rows) continue;
+        const bool is_atom = row < rows.n_atoms;
+        const int64_t key = is_atom ? 0 : rows.image_key[row - rows.n_atoms], owner = is_atom ? row : key / rows.n_images;
+        int64_t image = is_atom ? rows.n_images / 2 : key % rows.n_images;
+        rows.owner[row] = int32_t(owner);
+        for (int k = 2; k >= 0; --k) {
+            const int64_t reach = rows.image_reach[k], width = 2 * reach + 1;
+            rows.shift[3 * row + k] = int32_t(image % width - reach) - rows.wrap[3 * owner + k];
+            image /= width;
+        }
     }
 }
 

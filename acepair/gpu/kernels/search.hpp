@@ -35,11 +35,16 @@ struct Search {
     int64_t *key;                 ///< (n_edges,) neighbour · number of images + image, in ascending order
 };
 
-struct Images {
-    int64_t n_atoms, n_edges, n_images, n_rows;
+/// Atoms and the images that are somebody's neighbour: the rows of a list.
+struct Rows {
+    int64_t n_atoms, n_edges, n_rows, n_images;  ///< n_images: that an atom may have, itself included
     const int64_t *key;           ///< (n_edges,) as in Search
-    const int64_t *row;           ///< (n_rows,) keys of images, in ascending order
+    const int64_t *image_key;     ///< (n_rows − n_atoms,) in ascending order
+    const int64_t *image_reach;   ///< as in Atoms
+    const int32_t *wrap;          ///< as in Search
     int32_t *neighbor;            ///< (n_edges,) rows
+    int32_t *owner;               ///< (n_rows,)
+    int32_t *shift;               ///< (n_rows, 3) cell vectors
 };
 
 /// A list as it was found, by centres, and as evaluation wants it, by columns: see List in arguments.hpp.

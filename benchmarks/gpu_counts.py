@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from gpu.stored import CASES, load
 
-from acepair.gpu.source import Layout, choose_layout, scratch_nodes, sizes_of
+from acepair.gpu.layout import Layout, choose_layout, scratch_nodes, sizes_of
 from acepair.gpu.sums import make_sums
 from acepair.gpu.tables import make_channels, make_products
 from acepair.plan import BasisKind, Plan, RadialPlan

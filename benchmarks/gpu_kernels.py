@@ -26,8 +26,7 @@ from gpu.host import HostBackend
 from gpu.stored import CASES, load
 
 from acepair.gpu.device_plan import DevicePlan
-from acepair.gpu.lists import lists_source
-from acepair.gpu.search import search_source
+from acepair.gpu.source import unit_source
 
 _SHARED = {"sm_80": 163 * 1024, "sm_90": 227 * 1024}  # bytes a block may have
 
@@ -61,7 +60,7 @@ def main() -> None:
     """Compile all stored models."""
     out: dict[str, Any] = {"nvrtc": nvrtc.version(), "search": {}, "lists": {}, "models": {}}
     for architecture, max_shared in _SHARED.items():
-        for unit, source in (("search", search_source()), ("lists", lists_source())):
+        for unit, source in (("search", unit_source("search")), ("lists", unit_source("lists"))):
             out[unit][architecture] = figures(nvrtc.compile_kernels(source, architecture))
         for case in CASES:
             (plan, *_), elements, _ = load(case)

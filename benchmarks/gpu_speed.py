@@ -155,12 +155,12 @@ def measure(
     del busy
     backend.timing = False
     kernels = {name: total / n_timed for name, total in backend.milliseconds().items()}
-    buffers = system._buffers
-    assert buffers is not None
+    assert system._kept is not None
+    buffers = system._kept.buffers
     n_edges = float(backend.to_host(buffers.works[engine.plans[0]].fields["slot_end"][:, -1]).sum()) / n
     n_list = buffers.list.n_edges / n
     works = count(plans[0], n_edges, n_list, dtype, engine.plans[0].layout)
-    works["products_of_few"] = works["products"]
+    works["products_of_small_tiles"] = works["products"]
     return {
         "model": case,
         "dtype": dtype,

@@ -396,6 +396,3 @@ def test_coefficients_of_a_pair_of_factors():
 def test_bad_specification(mb_spec, error, message):
     with pytest.raises(error, match=message):
         couple(mb_spec)
-
-
-# The basis of a model ------------------------------------------------------------------------------------------

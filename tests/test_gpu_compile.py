@@ -13,8 +13,7 @@ from acepair import plan
 from acepair.gpu.arguments import field_names
 from acepair.gpu.backend import KERNELS
 from acepair.gpu.device_plan import DevicePlan
-from acepair.gpu.lists import lists_source
-from acepair.gpu.search import search_source
+from acepair.gpu.source import unit_source
 from acepair.io import read_acejax
 from acepair.lowering import lower
 from acepair.models.convert import as_calculator
@@ -61,9 +60,9 @@ def test_kernels_compile_without_spills(name, architecture, dtype):
 
 @needs_nvrtc
 @pytest.mark.parametrize("architecture", SHARED)
-@pytest.mark.parametrize(("unit", "source"), [("search", search_source), ("lists", lists_source)])
-def test_search_compiles(architecture, unit, source):
-    code, log = nvrtc.compile_kernels(source(), architecture)
+@pytest.mark.parametrize("unit", ["search", "lists"])
+def test_kernels_of_lists_compile(architecture, unit):
+    code, log = nvrtc.compile_kernels(unit_source(unit), architecture)
     assert code[:4] == b"\x7fELF"
     assert "warning" not in log
     assert nvrtc.resources(log).keys() == kernel_names(unit)

@@ -13,7 +13,7 @@ from reference.model_zoo import MODELS, ace1, tutorial
 import acepair
 from acepair.evaluate import Evaluator as HostEvaluator
 from acepair.gpu import Engine, Evaluator
-from acepair.gpu.source import Layout
+from acepair.gpu.layout import MAX_COLUMNS, PAD, Layout
 from acepair.io import read_acejax
 from acepair.lowering import lower
 from acepair.models.convert import as_calculator
@@ -53,10 +53,26 @@ def test_golden_structures(case, k):
     compare(*evaluators(case), golden_structure(case, k))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("case", sorted({case for case, _ in STRUCTURES}))
-def test_small_structures_on_a_large_device(case):
-    device = Evaluator(model(case), backend=HostBackend(multiprocessors=132))
-    compare(device, evaluators(case)[1], golden_structure(case, 0))
+def test_small_structures_on_a_large_device(case, dtype):
+    backend = HostBackend(multiprocessors=132)
+    device = Evaluator(model(case), dtype=dtype, backend=backend)
+    compare(device, evaluators(case)[1], golden_structure(case, 0), tolerance=1e-12 if dtype == "float64" else 1e-4)
+    assert "products_of_small_tiles" in backend.launched
+    assert "products" not in backend.launched
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_large_structures(dtype):
+    """Enough columns for blocks of as many as they can take."""
+    backend, case = HostBackend(), "sio_tutorial"
+    device, atoms = Evaluator(model(case), dtype=dtype, backend=backend), structures.diamond([14, 8], (4, 4, 2))
+    atoms.rattle(0.1, seed=5)
+    compare(device, evaluators(case)[1], atoms, tolerance=1e-12 if dtype == "float64" else 1e-4)
+    columns = sum(-(-n // PAD) * PAD for n in np.unique(atoms.numbers, return_counts=True)[1])
+    assert backend.n_blocks["pool"] == backend.n_blocks["backward"] == columns / MAX_COLUMNS
+    assert "products_of_small_tiles" not in backend.launched
 
 
 @pytest.mark.parametrize(("case", "k"), [(case, k) for case, k in STRUCTURES if k < 2])

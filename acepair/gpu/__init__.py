@@ -12,8 +12,10 @@ from .._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .engine import Engine as Engine
-    from .engine import Results as Results
     from .engine import System as System
     from .evaluate import Evaluator as Evaluator
+    from .kept_list import Results as Results
 
-__all__, __getattr__, __dir__ = lazy_names(__name__, {"engine": "Engine Results System", "evaluate": "Evaluator"})
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__, {"engine": "Engine System", "evaluate": "Evaluator", "kept_list": "Results"}
+)

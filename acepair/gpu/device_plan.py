@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -11,52 +10,26 @@ import numpy.typing as npt
 from ..plan import Dag, Plan, RadialPlan
 from .arguments import Struct, field_names
 from .backend import Backend, Kernel, to_device
-from .lists import DeviceList
-from .source import (
-    FEW_ROWS,
-    FEW_TILE,
+from .buffers import Buffers
+from .layout import (
     MAX_COLUMNS,
+    MIN_COLUMNS,
     PAD,
+    SMALL_TILE,
+    SMALL_TILE_ROWS,
+    THREADS,
     Layout,
     backward_bytes,
     choose_layout,
-    model_source,
     pool_bytes,
     products_bytes,
     scratch_nodes,
     sizes_of,
 )
+from .lists import DeviceList
+from .source import model_source
 from .sums import Mix, Sums, make_sums
 from .tables import Channels, Products, make_channels, make_products, permuted, rows_of_weights
-
-_FEW_COLUMNS = 4  # per block of edges, where there are too few for all multiprocessors
-_BLOCK = 128  # threads of kernels in which a thread needs no other
-
-
-class Buffers:
-    """Results and what stands between kernels, for one list; shared by the plans of a model."""
-
-    def __init__(self, backend: Backend, list_: DeviceList, dtype: npt.DTypeLike) -> None:
-        xp, n = backend.xp, list_.n_owners
-        self.list = list_
-        #: working memory of each plan: recorded launches point to it, which keep these buffers
-        self.works: WeakKeyDictionary[DevicePlan, Struct] = WeakKeyDictionary()
-        # totals and status lie together, so that one copy brings both to the host
-        report = xp.zeros(10 * list_.n_structures + 3)
-        self.report = report
-        of_atoms = xp.zeros(4 * max(n, 1))  # forces, then site energies: also one copy
-        self.of_atoms = of_atoms
-        self.arrays = {
-            "xyzs": xp.empty((max(list_.n_rows, 1), 4)),
-            "slot": xp.empty(max(list_.n_edges, 1), dtype=xp.int32),
-            "gradient": xp.empty((max(list_.n_edges, 1), 4), dtype=dtype),
-            "forces": of_atoms[: 3 * max(n, 1)].reshape(-1, 3),
-            "site_energy": of_atoms[3 * max(n, 1) :],
-            "site_virial": xp.zeros((max(n, 1), 9)),
-            "partial": xp.zeros((max(list_.n_segments, 1), 10)),
-            "totals": report,
-            "status": report[-3:].view(xp.int64),
-        }
 
 
 class DevicePlan:
@@ -96,23 +69,22 @@ class DevicePlan:
         self.layout = layout or choose_layout(self.sizes, itemsize, backend.max_shared)
         self.n_species = len(elements)
         self._n_sums, self._n_unmixed = sums.edges.n_A, 0 if sums.mix is None else plan.n_A
-        self.E0 = plan.E0
         channels, products = make_channels(sums.edges), make_products(_dag(plan), plan.coefficients)
         self.source = model_source(plan, sums, channels, products, self.layout, self.dtype)
         self.model = _model_struct(backend, plan, sums, channels, products, self.dtype)
         self.shared_bytes = {
             "pool": pool_bytes(self.sizes, self.layout, itemsize),
             "products": products_bytes(self.sizes, self.layout, itemsize, self.layout.tile, self.layout.product_rows),
-            "products_of_few": products_bytes(self.sizes, self.layout, itemsize, FEW_TILE, FEW_ROWS),
+            "products_of_small_tiles": products_bytes(self.sizes, self.layout, itemsize, SMALL_TILE, SMALL_TILE_ROWS),
             "backward": backward_bytes(self.layout, itemsize),
-            "sum_segments": 10 * _BLOCK * 8,
+            "sum_segments": 8 * 10 * THREADS,
         }
         #: of a block, where it is not 128
         self.threads = {
             "pool": self.layout.edge_threads,
             "backward": self.layout.edge_threads,
             "products": self.layout.tile * self.layout.product_rows,
-            "products_of_few": FEW_TILE * FEW_ROWS,
+            "products_of_small_tiles": SMALL_TILE * SMALL_TILE_ROWS,
         }
         self._scratch = scratch_nodes(self.sizes, self.layout)
         column_bytes = (2 * self._n_sums + self._n_unmixed + self._scratch) * itemsize + 8
@@ -121,52 +93,50 @@ class DevicePlan:
 
     def evaluate(self, buffers: Buffers, *, gradients: bool, virial: bool) -> None:
         """Add energies, and forces and virials if wanted, to what the buffers hold."""
-        list_ = buffers.list
-        work, chunk = self._prepare(buffers)
-        self._launch("find_edges", list_.n_columns, work, per_block=_BLOCK // 32)
+        list_, work, chunk = buffers.list, self._work(buffers), self._chunk(buffers.list)
+        products, tile = self._products(list_)
+        per_block = work.fields["columns_per_block"]
+        self._launch("find_edges", list_.n_columns, list_, work, per_block=THREADS // 32)
         for first in range(0, list_.n_columns, chunk):
             n = min(chunk, list_.n_columns - first)
-            per_block = self._columns_per_block(list_)
-            self._launch("pool", n, work, first, n, per_block=per_block)
-            if list_.n_columns < self.layout.tile * self.backend.multiprocessors:
-                self._launch("products_of_few", n, work, first, n, per_block=FEW_TILE)
-            else:
-                self._launch("products", n, work, first, n, per_block=self.layout.tile)
+            self._launch("pool", n, list_, work, first, n, per_block=per_block)
+            self._launch(products, n, list_, work, first, n, per_block=tile)
             if gradients:
-                self._launch("backward", n, work, first, n, per_block=per_block)
+                self._launch("backward", n, list_, work, first, n, per_block=per_block)
         if gradients:
-            self._launch("gather_forces", list_.n_owners, work, 0, int(virial))
+            self._launch("gather_forces", list_.n_owners, list_, work, 0, int(virial))
 
     def begin(self, buffers: Buffers, motion: Struct) -> None:
         """Place atoms and images; all results become zero."""
-        work, _ = self._prepare(buffers)
-        kernel = self._kernel("pack_rows")
-        arguments = (motion.value, buffers.list.struct.value, work.value)
-        kernel(-(-buffers.list.n_rows // _BLOCK), _BLOCK, 0, arguments, 0, 0)
+        kernel, blocks = self._kernel("pack_rows"), -(-buffers.list.n_rows // THREADS)
+        kernel(blocks, THREADS, 0, (motion.value, buffers.list.struct.value, self._work(buffers).value), 0, 0)
 
     def finish(self, buffers: Buffers, *, virial: bool) -> None:
         """Sum energies and virials over structures."""
-        work, _ = self._prepare(buffers)
-        self._launch("sum_segments", buffers.list.n_segments, work, 0, int(virial), per_block=1)
-        self._launch("sum_structures", 10 * buffers.list.n_structures, work)
+        list_, work = buffers.list, self._work(buffers)
+        self._launch("sum_segments", list_.n_segments, list_, work, 0, int(virial), per_block=1)
+        self._launch("sum_structures", 10 * list_.n_structures, list_, work)
 
-    def _columns_per_block(self, list_: DeviceList) -> int:
-        # eight blocks for each multiprocessor: about two rounds
-        return MAX_COLUMNS if list_.n_columns > 8 * MAX_COLUMNS * self.backend.multiprocessors else _FEW_COLUMNS
+    def _products(self, list_: DeviceList) -> tuple[str, int]:
+        """Choose the kernel, and its tile: where there are fewer tiles than multiprocessors, smaller ones."""
+        if list_.n_columns < self.layout.tile * self.backend.multiprocessors:
+            return "products_of_small_tiles", SMALL_TILE
+        return "products", self.layout.tile
 
     def _launch(
         self,
         name: str,
         n: int,
+        list_: DeviceList,
         work: Struct,
         first: int = 0,
         count: int = 0,
         *,
-        per_block: int = _BLOCK,
+        per_block: int = THREADS,
     ) -> None:
         if n:
-            arguments = (self.model.value, self._list.struct.value, work.value)
-            threads, shared = self.threads.get(name, _BLOCK), self.shared_bytes.get(name, 0)
+            arguments = (self.model.value, list_.struct.value, work.value)
+            threads, shared = self.threads.get(name, THREADS), self.shared_bytes.get(name, 0)
             self._kernel(name)(-(-n // per_block), threads, shared, arguments, first, count)
 
     def _kernel(self, name: str) -> Kernel:
@@ -174,13 +144,18 @@ class DevicePlan:
             self._kernels[name] = self.backend.kernel(self.source, name, self.shared_bytes.get(name, 0))
         return self._kernels[name]
 
-    def _prepare(self, buffers: Buffers) -> tuple[Struct, int]:
-        """Return the struct of working memory for a list, and how many columns sums have room for."""
-        list_ = self._list = buffers.list
-        chunk = min(self._most_columns, max(list_.n_columns, PAD))
+    def _chunk(self, list_: DeviceList) -> int:
+        """Return how many columns sums have room for."""
+        return min(self._most_columns, max(list_.n_columns, PAD))
+
+    def _work(self, buffers: Buffers) -> Struct:
+        """Return the struct of working memory for a list."""
+        list_, chunk = buffers.list, self._chunk(buffers.list)
         work = buffers.works.get(self)
         if work is None:
             xp = self.backend.xp
+            # eight blocks for each multiprocessor are about two rounds
+            many = list_.n_columns > 8 * MAX_COLUMNS * self.backend.multiprocessors
             work = buffers.works[self] = Struct(
                 self.backend,
                 "Work",
@@ -191,9 +166,9 @@ class DevicePlan:
                 A_adj=xp.empty(max(self._n_unmixed * chunk, 1), dtype=self.dtype),
                 scratch=xp.empty(max(self._scratch * chunk, 1), dtype=self.dtype),
                 pair_energy=xp.empty(chunk),
-                columns_per_block=self._columns_per_block(list_),
+                columns_per_block=MAX_COLUMNS if many else MIN_COLUMNS,
             )
-        return work, chunk
+        return work
 
 
 def _dag(plan: Plan) -> Dag:

@@ -5,8 +5,8 @@ Knows neither ASE nor models nor compiled modules: plans and arrays are all it n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,34 +17,25 @@ from .._types import BoolArray, FloatArray, IntArray
 from ..plan import Plan
 from .arguments import Struct
 from .backend import Backend, cuda_backend
-from .device_plan import Buffers, DevicePlan
-from .geometry import motion_allowed, strains
+from .buffers import Buffers, Report
+from .device_plan import DevicePlan
+from .kept_list import KeptList, Results
+from .layout import Layout
 from .lists import DeviceList
 from .search import search_neighbors
-from .source import Layout
 from .tables import permuted
 
 _DTYPES = ("float64", "float32")
 
 
-@dataclass(frozen=True, eq=False)
-class Results:
-    """What one evaluation gives: arrays of the device, overwritten by the next evaluation of the same system."""
-
-    energies: Any  #: (n_structures,) eV
-    site_energies: Any  #: (n_atoms,) eV
-    forces: Any | None  #: (n_atoms, 3) eV/Å
-    virials: Any | None  #: (n_structures, 3, 3) eV, −Σ D ⊗ g
-    site_virials: Any | None  #: (n_atoms, 3, 3) eV; −D ⊗ g belongs to the neighbour
-
-
 class HostResults(NamedTuple):
-    """What one evaluation gives, as `Results` but for virials of atoms: arrays of the host."""
+    """What one evaluation gives, as `Results`, but arrays of the host."""
 
-    energies: FloatArray
-    site_energies: FloatArray
-    forces: FloatArray | None
-    virials: FloatArray | None
+    energies: FloatArray  #: (n_structures,) eV
+    site_energies: FloatArray  #: (n_atoms,) eV
+    forces: FloatArray | None  #: (n_atoms, 3) eV/Å
+    virials: FloatArray | None  #: (n_structures, 3, 3) eV
+    site_virials: FloatArray | None  #: (n_atoms, 3, 3) eV
 
 
 class Engine:
@@ -158,15 +149,7 @@ class System:
                 f"species must lie in 0..{len(engine.elements) - 1}, got {self.species.min()}..{self.species.max()}"
             )
         self.n_rebuilds = self.n_reuses = 0
-        self._buffers: Buffers | None = None
-        self._cells: FloatArray | None = None  # the list was made for
-        self._framed: FloatArray | None = None  # the frame was made for
-        self._motion: Struct | None = None
-        self._own: Any | None = None  # positions, if they come in many arrays
-        self._report: FloatArray | None = None  # of the last evaluation: totals and status
-        self._views: dict[tuple[bool, bool], Results] = {}  # by what is wanted
-        self._last: tuple[Any, ...] = ()  # what the last launches were for
-        self._replay: Callable[[], None] | None = None  # repeats them
+        self._kept: KeptList | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -188,6 +171,40 @@ class System:
         ValueError
             For positions that are not finite, and two atoms in the same place.
         """
+        return self._evaluate(positions, cells, gradients, virial)[0]
+
+    def evaluate_to_host(
+        self,
+        positions: Any,
+        cells: npt.ArrayLike,
+        *,
+        gradients: bool = True,
+        virial: bool = True,
+        site_virials: bool = False,
+    ) -> HostResults:
+        """As `evaluate`, but return arrays of the host, which stay as they are; in as few copies as possible."""
+        results, report = self._evaluate(positions, cells, gradients, virial or site_virials)
+        copy = self.engine.backend.to_host
+        if self._kept is None or report is None:
+            copies = {name: None if array is None else copy(array) for name, array in vars(results).items()}
+            return HostResults(**copies)  # type: ignore[arg-type]
+        forces, site_energies = self._kept.buffers.read_forces_and_energies()
+        return HostResults(
+            report.energies,
+            site_energies,
+            forces if gradients else None,
+            None if results.virials is None else report.virials,
+            copy(results.site_virials) if site_virials and results.site_virials is not None else None,
+        )
+
+    def clear(self) -> None:
+        """Forget the list and the memory that goes with it."""
+        self._kept = None
+
+    def _evaluate(
+        self, positions: Any, cells: npt.ArrayLike, gradients: bool, virial: bool
+    ) -> tuple[Results, Report | None]:
+        """Return results, and what has come to the host already."""
         xp, n = self.engine.backend.xp, self.n_atoms
         x = xp.ascontiguousarray(xp.asarray(positions, dtype=xp.float64))
         if x.shape != (n, 3):
@@ -195,49 +212,26 @@ class System:
         h = np.asarray(cells, dtype=np.float64).reshape(-1, 3, 3)
         if len(h) != len(self.pbc):
             raise ValueError(f"cells must have shape ({len(self.pbc)}, 3, 3), got {np.shape(cells)}")
-        if n == 0 or not self.engine.plans:
-            return self._alone(gradients, virial)
         virial = virial and gradients
-        reused = self._still_may_hold(h)
-        if not reused:
-            self._rebuild(x, h)
-        report = self._run(x, h, gradients, virial)
-        if reused and report[-2] and not report[-1]:  # status: atoms have moved too far
-            reused = False
-            self._rebuild(x, h)
-            report = self._run(x, h, gradients, virial)
+        if n == 0 or not self.engine.plans:
+            return self._alone(gradients, virial), None
+        kept = self._kept
+        reused = kept is not None and kept.may_hold(h)
+        if kept is None or not reused:
+            kept = self._make_list(x, h)
+        report = kept.run(x, h, gradients=gradients, virial=virial)
+        if reused and report.list_ended and not report.not_finite:
+            reused, kept = False, self._make_list(x, h)
+            report = kept.run(x, h, gradients=gradients, virial=virial)
         self.n_reuses += reused
-        self._refuse(report, x)
-        return self._results(gradients, virial)
+        if report.not_finite:
+            self._refuse_not_finite(x)
+        if report.coincident_edge:
+            self.clear()
+            refuse_coincident(*kept.coincident_atoms(report.coincident_edge - 1))
+        return kept.results(gradients=gradients, virial=virial), report
 
-    def to_host(self, results: Results) -> HostResults:
-        """Copy what the last evaluation has returned, in as few copies as possible."""
-        host = self.engine.backend.to_host
-        if self._buffers is None or self._report is None:
-            forces = None if results.forces is None else host(results.forces)
-            virials = None if results.virials is None else host(results.virials)
-            return HostResults(host(results.energies), host(results.site_energies), forces, virials)
-        of_atoms, n, totals = host(self._buffers.of_atoms), self.n_atoms, self._report[:-3].reshape(-1, 10)
-        return HostResults(
-            totals[:, 0],
-            of_atoms[3 * n :],
-            None if results.forces is None else of_atoms[: 3 * n].reshape(-1, 3),
-            None if results.virials is None else totals[:, 1:].reshape(-1, 3, 3),
-        )
-
-    def clear(self) -> None:
-        """Forget the list and the memory that goes with it."""
-        self._buffers = self._cells = self._framed = self._motion = self._replay = self._own = self._report = None
-        self._last, self._views = (), {}
-
-    def _still_may_hold(self, cells: FloatArray) -> bool:
-        if self._buffers is None or self._cells is None:
-            return False
-        if (cells == self._cells)[self.pbc].all():
-            return True
-        return bool((motion_allowed(strains(self._cells, cells, self.pbc), self.engine.rcut, self.skin) >= 0).all())
-
-    def _rebuild(self, x: Any, cells: FloatArray) -> None:
+    def _make_list(self, x: Any, cells: FloatArray) -> KeptList:
         self.clear()  # first: not to hold two lists of a big system at a time
         backend, engine = self.engine.backend, self.engine
         xp = backend.xp
@@ -246,75 +240,9 @@ class System:
         found = search_neighbors(backend, x, cells, self.pbc, self.structure_first, engine.rcut + self.skin)
         species = xp.asarray(self.species)[found.row_owner]
         list_ = DeviceList(backend, *found, species, self.structure_first, len(engine.elements))
-        self._buffers = Buffers(backend, list_, engine.dtype)
-        self._cells, self._reference = cells.copy(), x.copy()
-        self._frame = xp.empty((len(cells), 19))
+        self._kept = KeptList(engine, list_, x, cells, self.pbc, self.skin)
         self.n_rebuilds += 1
-
-    def _run(self, x: Any, cells: FloatArray, gradients: bool, virial: bool) -> npt.NDArray[np.int64 | np.float64]:
-        """Launch everything; return the three numbers of the status."""
-        buffers = self._buffers
-        assert buffers is not None
-        assert self._cells is not None
-        if self._framed is None or not np.array_equal(self._framed, cells):
-            strain = strains(self._cells, cells, self.pbc)
-            limit = motion_allowed(strain, self.engine.rcut, self.skin)
-            periodic = np.where(self.pbc[:, :, None], cells, 0.0)
-            frame = np.concatenate((periodic.reshape(-1, 9), strain.reshape(-1, 9), (limit**2)[:, None]), axis=1)
-            self._frame[...] = self.engine.backend.xp.asarray(frame)  # in its place: recorded launches point to it
-            self._framed = cells.copy()
-        if self._own is None and self._motion is not None and self._motion.fields["positions"] is not x:
-            # positions come in another array: from now on they are copied into one of ours
-            self._own, self._motion = self.engine.backend.xp.empty(x.shape), None
-        if self._own is not None:
-            self._own[...] = x
-            x = self._own
-        if self._motion is None:
-            self._motion = Struct(
-                self.engine.backend, "Motion", positions=x, reference=self._reference, frame=self._frame
-            )
-        self._launch(buffers, self._motion, gradients, virial)
-        self._report = self.engine.backend.to_host(buffers.report)
-        status = self._report[-3:].view(np.int64)
-        if status.any():
-            buffers.report[-3:] = 0
-        return status
-
-    def _launch(self, buffers: Buffers, motion: Struct, gradients: bool, virial: bool) -> None:
-        """Launch all kernels; what is launched a third time has been recorded the second time."""
-
-        def call() -> None:
-            engine.run(buffers, motion, gradients=gradients, virial=virial)
-
-        engine = self.engine
-        this = (buffers, motion, gradients, virial, tuple(engine.plans))
-        if this != self._last:
-            self._last, self._replay = this, None
-            call()
-        elif self._replay is None and engine.graphs:
-            self._replay = engine.backend.record(call)
-            self._replay()
-        elif self._replay is None:
-            call()
-        else:
-            self._replay()
-
-    def _results(self, gradients: bool, virial: bool) -> Results:
-        """Return views of the buffers, made once: the arrays stay where they are."""
-        key = gradients, virial
-        if key not in self._views:
-            buffers, n = self._buffers, self.n_atoms
-            assert buffers is not None
-            arrays = buffers.arrays
-            totals = arrays["totals"][: 10 * len(self.pbc)].reshape(-1, 10)
-            self._views[key] = Results(
-                totals[:, 0],
-                arrays["site_energy"][:n],
-                arrays["forces"][:n] if gradients else None,
-                totals[:, 1:].reshape(-1, 3, 3) if virial else None,
-                arrays["site_virial"][:n].reshape(-1, 3, 3) if virial else None,
-            )
-        return self._views[key]
+        return self._kept
 
     def _alone(self, gradients: bool, virial: bool) -> Results:
         """Results of atoms that have no neighbours, or none that matter."""
@@ -325,22 +253,9 @@ class System:
             xp.asarray(energies),
             xp.asarray(site),
             xp.zeros((n, 3)) if gradients else None,
-            xp.zeros((n_structures, 3, 3)) if virial and gradients else None,
-            xp.zeros((n, 3, 3)) if virial and gradients else None,
+            xp.zeros((n_structures, 3, 3)) if virial else None,
+            xp.zeros((n, 3, 3)) if virial else None,
         )
-
-    def _refuse(self, status: npt.NDArray[Any], x: Any) -> None:
-        """Complain about what the kernels have found."""
-        if status[-1]:
-            self._refuse_not_finite(x)
-        if status[0]:
-            assert self._buffers is not None
-            arrays, e = self._buffers.list.arrays, int(status[0]) - 1
-            i, row = int(arrays["centre"][e]), int(arrays["neighbor"][e])
-            j = int(arrays["row_owner"][row])
-            x_i, x_j = (self.engine.backend.to_host(self._buffers.arrays["xyzs"][k, :3]) for k in (i, row))
-            self.clear()
-            refuse_coincident(i, j, float(np.linalg.norm(x_j - x_i)))
 
     def _refuse_not_finite(self, x: Any) -> None:
         host = self.engine.backend.to_host(x)

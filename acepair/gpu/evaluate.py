@@ -175,17 +175,15 @@ class Evaluator:
         site_virials: bool,
     ) -> list[Evaluation]:
         """Return the results of every structure, on the host."""
-        results = system.evaluate(positions, cells, gradients=gradients, virial=virial or site_virials)
-        host = system.to_host(results)
-        of_atoms = None
-        if site_virials and results.site_virials is not None:
-            of_atoms = self.engine.backend.to_host(results.site_virials)
+        results = system.evaluate_to_host(
+            positions, cells, gradients=gradients, virial=virial, site_virials=site_virials
+        )
         several = []
         for k, (begin, end) in enumerate(pairwise(system.structure_first.tolist())):
-            out = Evaluation(host.site_energies[begin:end], float(host.energies[k]))
-            if host.forces is not None:
-                out.forces = host.forces[begin:end]
-                out.virial = np.zeros((3, 3)) if host.virials is None else host.virials[k]
-                out.site_virials = None if of_atoms is None else of_atoms[begin:end]
+            out = Evaluation(results.site_energies[begin:end], float(results.energies[k]))
+            if results.forces is not None:
+                out.forces = results.forces[begin:end]
+                out.virial = np.zeros((3, 3)) if results.virials is None else results.virials[k]
+                out.site_virials = None if results.site_virials is None else results.site_virials[begin:end]
             several.append(out)
         return several

@@ -9,7 +9,8 @@ import numpy as np
 from .._types import FloatArray, Int32Array, IntArray
 from ..plan import Plan
 from .backend import Backend
-from .device_plan import Buffers, DevicePlan
+from .buffers import Buffers
+from .device_plan import DevicePlan
 from .lists import DeviceList
 
 
@@ -86,15 +87,14 @@ class HostedPlan:
             arrays[name][:] = 0
         self._plan.evaluate(buffers, gradients=True, virial=True)
         self._plan.finish(buffers, virial=True)
-        report = self._backend.to_host(buffers.report)
-        edge = int(report[-3:].view(np.int64)[0])
-        if edge:
-            buffers.report[-3:] = 0
-            lists = buffers.list.arrays
-            return int(lists["centre"][edge - 1]), int(lists["neighbor"][edge - 1])
-        energies[:n_local] += self._backend.to_host(arrays["site_energy"])[:n_local]
-        forces[:, :3] += self._backend.to_host(arrays["forces"])
-        virial += report[1:10]
+        report = buffers.read_report()
+        if report.coincident_edge:
+            lists, edge = buffers.list.arrays, report.coincident_edge - 1
+            return int(lists["centre"][edge]), int(lists["neighbor"][edge])
+        of_atoms, site_energies = buffers.read_forces_and_energies()
+        energies[:n_local] += site_energies[:n_local]
+        forces[:, :3] += of_atoms
+        virial += report.virials[0].ravel()
         return None
 
     def edge_gradients(self) -> EdgeGradients:

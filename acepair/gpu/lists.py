@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,9 @@ import numpy.typing as npt
 
 from .arguments import Struct
 from .backend import Backend, places_in, stable_order, to_device
-from .source import PAD, kernels_digest
+from .layout import PAD, THREADS
+from .source import unit_source
 
-_BLOCK = 128  # threads
 _SEGMENT = 1024  # atoms whose energies one block sums
 
 
@@ -113,20 +112,14 @@ class DeviceList:
         list_ = Struct(backend, "Ordering", **sizes, **found, **ordered, place=place)
 
         def launch(name: str, n: int, per_block: int) -> None:
-            backend.kernel(lists_source(), name)(-(-n // per_block), _BLOCK, 0, (list_.value, None, None), 0, 0)
+            backend.kernel(unit_source("lists"), name)(-(-n // per_block), THREADS, 0, (list_.value, None, None), 0, 0)
 
-        launch("order_edges", self.n_columns, _BLOCK // 32)
+        launch("order_edges", self.n_columns, THREADS // 32)
         incoming_first[1:] = xp.cumsum(place)
         place[:] = incoming_first[:-1]
-        launch("place_incoming", n_edges, _BLOCK)
-        launch("sort_incoming", n_owners, _BLOCK)
+        launch("place_incoming", n_edges, THREADS)
+        launch("sort_incoming", n_owners, THREADS)
         return ordered
-
-
-@cache
-def lists_source() -> str:
-    """Return the translation unit of what makes lists, the same for all models."""
-    return f'// acepair {kernels_digest()}\n#include "lists.cu"\n'
 
 
 def _columns(backend: Backend, species: Any, n_species: int) -> tuple[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,9 +12,9 @@ from .._types import BoolArray, FloatArray, IntArray
 from .arguments import Struct
 from .backend import Backend, places_in, stable_order, to_device
 from .geometry import complete_cells
-from .source import kernels_digest
+from .layout import THREADS
+from .source import unit_source
 
-_BLOCK = 128
 _MAX_REACH = 1e9  # cells between an atom and the first of its structure
 _MAX_VISITS = 1e9  # cells to look into for all atoms, per atom of a structure of at least so many
 _GRID = np.dtype(
@@ -102,8 +101,8 @@ def search_neighbors(
     def launch(name: str, fill: int = 0) -> None:
         if n:
             search = Struct(backend, "Search", **state)
-            backend.kernel(search_source(), name)(
-                -(-n // _BLOCK), _BLOCK, 0, (atoms.value, search.value, None), 0, fill
+            backend.kernel(unit_source("search"), name)(
+                -(-n // THREADS), THREADS, 0, (atoms.value, search.value, None), 0, fill
             )
 
     launch("bin_atoms")
@@ -147,8 +146,8 @@ def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: IntArr
     )
     for name, threads in (("find_rows", len(key)), ("describe_rows", n_rows)):
         if threads:
-            kernel = backend.kernel(search_source(), name)
-            kernel(-(-threads // _BLOCK), _BLOCK, 0, (rows.value, None, None), 0, 0)
+            kernel = backend.kernel(unit_source("search"), name)
+            kernel(-(-threads // THREADS), THREADS, 0, (rows.value, None, None), 0, 0)
     return Found(first, neighbor, owner, shift)
 
 
@@ -210,9 +209,3 @@ def _fractional_bounds(
             f = (x[begin:end] - x[begin]) @ inverse[s]
             low[s], high[s] = f.min(axis=0), f.max(axis=0)
     return low, high
-
-
-@cache
-def search_source() -> str:
-    """Return the translation unit of the search, the same for all models."""
-    return f'// acepair {kernels_digest()}\n#include "search.cu"\n'

@@ -1,10 +1,9 @@
-"""The kernels' source for one model: what is known of it stands in front of the kernels as constants."""
+"""The source of the kernels' modules: what is known of a model stands in front of its kernels as constants."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from math import factorial, pi, sqrt
 
@@ -13,104 +12,9 @@ import numpy as np
 from .._types import FloatArray
 from ..plan import Plan, RadialPlan
 from .backend import KERNELS
+from .layout import BLOCK_EDGES_BYTES, MAX_COLUMNS, PAD, SMALL_TILE, SMALL_TILE_ROWS, THREADS, Layout, pool_stride
 from .sums import Sums
 from .tables import Channels, Products
-
-PAD = 32  #: columns of a species are filled up to a multiple of this, which every tile divides
-MAX_COLUMNS = 16  #: columns whose edges one block takes on
-FEW_TILE, FEW_ROWS = 8, 64  #: tile and rows of threads of blocks of `products_of_few`
-_ENERGIES = 8 * 512  # bytes for one number of every thread of blocks of products, at most
-_BLOCK_EDGES = 16 * -(-(4 + 8 * MAX_COLUMNS) // 16)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """How the kernels divide their work; chosen by `choose_layout`, or by tests."""
-
-    tile: int  #: columns whose products one block evaluates
-    product_rows: int  #: rows of threads of such a block
-    edge_threads: int  #: edges one block evaluates at a time
-    resident_edges: int  #: edges that registers of a multiprocessor have room for, at least: a multiple of edge_threads
-    nodes_shared: bool  #: nodes are in shared memory
-    adjoints_shared: bool  #: so are the adjoints of internal nodes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """Numbers of a plan on which the layout depends."""
-
-    n_functions: int
-    n_contracted: int  #: radial functions that a thread keeps in registers
-    n_harmonics: int
-    n_stored: int
-    n_internal: int
-
-
-def sizes_of(plan: Plan, sums: Sums) -> Sizes:
-    """Sizes of a plan."""
-    n_internal = 0 if plan.dag is None else len(plan.dag.parent)
-    radial = sums.edges.radial
-    n_functions = 1 if radial is None else radial.n_functions
-    return Sizes(
-        n_functions=n_functions,
-        n_contracted=n_functions - (radial.recurrence.shape[1] if radial is not None and sums.n_degrees else 0),
-        n_harmonics=(plan.lmax + 1) ** 2,
-        n_stored=plan.n_A + n_internal,
-        n_internal=n_internal,
-    )
-
-
-def choose_layout(sizes: Sizes, itemsize: int, max_shared: int) -> Layout:
-    """Choose the largest tile whose nodes fit into shared memory; nodes of 8 columns that do not stay outside."""
-    rows = 8
-    for tile in (32, 16, 8):
-        nodes = sizes.n_stored * tile * itemsize
-        if nodes + _ENERGIES <= max_shared:
-            break
-    else:
-        tile, nodes = 32, max_shared
-    fits = nodes + _ENERGIES <= max_shared
-    adjoints_fit = fits and nodes + sizes.n_internal * tile * itemsize + _ENERGIES <= max_shared
-    taken = (nodes + adjoints_fit * sizes.n_internal * tile * itemsize) if fits else 0
-    if taken > max_shared // 3:
-        rows = 16  # one or two blocks per multiprocessor: more threads each
-    threads = 128
-    while threads > 32 and 2 * _pool_bytes(sizes, threads, itemsize) > max_shared:
-        threads //= 2  # one block evaluates edges while another sums
-    registers = 2 * sizes.n_contracted * itemsize // 4  # of 32 bits, for values and slopes
-    return Layout(
-        tile=tile,
-        product_rows=rows,
-        edge_threads=threads,
-        resident_edges=512 if registers <= 64 else 384 if registers <= 104 else 256,
-        nodes_shared=fits,
-        adjoints_shared=adjoints_fit,
-    )
-
-
-def pool_bytes(sizes: Sizes, layout: Layout, itemsize: int) -> int:
-    """Shared memory of a block of `pool`."""
-    return _pool_bytes(sizes, layout.edge_threads, itemsize)
-
-
-def backward_bytes(layout: Layout, itemsize: int) -> int:
-    """Shared memory of a block of `backward`."""
-    return _BLOCK_EDGES + 3 * layout.edge_threads * itemsize
-
-
-def products_bytes(sizes: Sizes, layout: Layout, itemsize: int, tile: int, rows: int) -> int:
-    """Shared memory of a block of `products` or `products_of_few`."""
-    nodes = sizes.n_stored * layout.nodes_shared + sizes.n_internal * layout.adjoints_shared
-    return tile * (8 * rows + nodes * itemsize)
-
-
-def scratch_nodes(sizes: Sizes, layout: Layout) -> int:
-    """Nodes of a column that `products` keeps in global memory."""
-    return sizes.n_stored * (not layout.nodes_shared) + sizes.n_internal * (not layout.adjoints_shared)
-
-
-def _pool_bytes(sizes: Sizes, threads: int, itemsize: int) -> int:
-    return _BLOCK_EDGES + (sizes.n_functions + sizes.n_harmonics + 1) * (threads + 2) * itemsize
 
 
 def model_source(
@@ -139,12 +43,14 @@ def model_source(
         "N_LEVELS": products.n_levels,
         "TILE": layout.tile,
         "PRODUCT_ROWS": layout.product_rows,
-        "FEW_TILE": FEW_TILE,
-        "FEW_ROWS": FEW_ROWS,
+        "SMALL_TILE": SMALL_TILE,
+        "SMALL_TILE_ROWS": SMALL_TILE_ROWS,
         "EDGE_THREADS": layout.edge_threads,
         "RESIDENT_EDGES": layout.resident_edges,
         "MAX_COLUMNS": MAX_COLUMNS,
         "PAD": PAD,
+        "POOL_STRIDE": pool_stride(layout.edge_threads),
+        "BLOCK_EDGES_BYTES": BLOCK_EDGES_BYTES,
     }
     flags = {
         "HAS_MANY_BODY": plan.lmax >= 0,
@@ -165,21 +71,30 @@ def model_source(
     coefficients = {f"HARMONICS_{name}": row.tolist() for name, row in harmonics} | {
         "RECURRENCE": [c for part in components if part is not None for c in part.recurrence.T.ravel().tolist()]
     }
+    return unit_source(
+        "evaluate",
+        f"using real = {'double' if dtype == np.float64 else 'float'};",
+        *(f"{unused} constexpr int {name} = {value};" for name, value in constants.items()),
+        *(f"{unused} constexpr bool {name} = {str(bool(value)).lower()};" for name, value in flags.items()),
+        *(f"{unused} ACEPAIR_CONSTANT int {name}[] = {_braces(array or [0])};" for name, array in arrays.items()),
+        *(f"{unused} {coefficient} real {name}[] = {_braces(array or [0.0])};" for name, array in coefficients.items()),
+    )
+
+
+def unit_source(name: str, *declarations: str) -> str:
+    """Return the translation unit of kernels/NAME.cu, with declarations before it.
+
+    The same for all models unless declarations are given.
+    """
     return "\n".join(
         (
             f"// acepair {kernels_digest()}",
             '#include "device.hpp"',
             "namespace acepair::gpu {",
-            f"using real = {'double' if dtype == np.float64 else 'float'};",
-            *(f"{unused} constexpr int {name} = {value};" for name, value in constants.items()),
-            *(f"{unused} constexpr bool {name} = {str(bool(value)).lower()};" for name, value in flags.items()),
-            *(f"{unused} ACEPAIR_CONSTANT int {name}[] = {_braces(array or [0])};" for name, array in arrays.items()),
-            *(
-                f"{unused} {coefficient} real {name}[] = {_braces(array or [0.0])};"
-                for name, array in coefficients.items()
-            ),
+            f"constexpr int THREADS = {THREADS};",
+            *declarations,
             "}",
-            '#include "evaluate.cu"',
+            f'#include "{name}.cu"',
             "",
         )
     )

@@ -25,7 +25,7 @@ _POINTERS, _NUMBERS = [ctypes.c_void_p] * 3, [ctypes.c_int64, ctypes.c_int64, ct
 
 
 class HostBackend:
-    """A backend without a device; notes launches by kernel.
+    """A backend without a device; notes launches, and of how many blocks the last one of each kernel was.
 
     With many `multiprocessors`, structures count as small ones, which are divided more finely. With `backwards`, blocks
     and the threads of each phase run from the last to the first.
@@ -35,6 +35,7 @@ class HostBackend:
         self.xp: Any = Poisoned(np)
         self.max_shared, self.multiprocessors, self.backwards = max_shared, multiprocessors, backwards
         self.launched: list[str] = []
+        self.n_blocks: dict[str, int] = {}
         self.n_recordings = 0
         self._recording: list[Callable[[], None]] | None = None
 
@@ -55,6 +56,7 @@ class HostBackend:
             blocks: int, threads: int, shared: int, arguments: Sequence[Any], first: int, count: int
         ) -> None:
             self.launched.append(name)
+            self.n_blocks[name] = blocks
             assert 0 < blocks < 2**31
             assert 0 < threads <= 1024
             pointers = [None if a is None else a.ctypes.data for a in arguments]

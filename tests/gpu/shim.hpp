@@ -32,7 +32,6 @@ inline std::vector<double> shared;
 }  // namespace shim
 
 inline int64_t block_index() { return shim::block_index; }
-inline int block_size() { return shim::block_size; }
 inline char *shared_memory() { return reinterpret_cast<char *>(shim::shared.data()); }
 template <class T> T read(const T *p) { return *p; }
 template <class T> T read_at_once(const T *p) { return *p; }

@@ -90,11 +90,18 @@ struct List {
     const int64_t *structure_segment; ///< (n_structures + 1,) segments
 };
 
+/// The cell of a structure, and how it has changed since the list was made.
+struct Frame {
+    double cell[9];    ///< Å, zero along axes that are not periodic
+    double strain[9];
+    double motion2;    ///< square of the motion allowed (Å²)
+};
+
 /// Where the atoms are, and where they were when the list was made.
 struct Motion {
     const double *positions;   ///< (n_owners, 3) Å
     const double *reference;   ///< (n_owners, 3) Å, or null: the list is not to be checked
-    const double *frame;       ///< (n_structures, 19): cell, strain since the list was made, square of the motion allowed (Å²)
+    const Frame *frame;        ///< (n_structures,)
 };
 
 /// Results and what stands between the kernels.

@@ -7,10 +7,10 @@ namespace acepair::gpu {
 
 /// In shared memory; column k of the block has the edges first[k] .. first[k + 1].
 struct BlockEdges {
-    int32_t first[MAX_COLUMNS + 1];  ///< those that the block lacks have no edges
+    int32_t first[MAX_COLUMNS + 1];  ///< columns that the block lacks have no edges
     int32_t count[MAX_COLUMNS];
 };
-constexpr int BLOCK_EDGES_BYTES = 16 * ((int(sizeof(BlockEdges)) + 15) / 16);
+static_assert(sizeof(BlockEdges) <= BLOCK_EDGES_BYTES && (MAX_COLUMNS & (MAX_COLUMNS - 1)) == 0 && MAX_COLUMNS < EDGE_THREADS);
 
 /// Which columns are a block's.
 struct Columns {
@@ -22,7 +22,7 @@ struct Columns {
     }
 };
 
-/// Two phases.
+/// Fill `block`; ends where threads meet.
 ACEPAIR_DEVICE void count_block_edges(const Work &work, int64_t chunk_first, const Columns &columns, BlockEdges &block) {
     ACEPAIR_PHASE(t) {
         if (t >= MAX_COLUMNS) continue;

@@ -28,7 +28,6 @@ using int32_t = int;
 using int64_t = long long;
 
 ACEPAIR_DEVICE int64_t block_index() { return blockIdx.x; }
-ACEPAIR_DEVICE int block_size() { return blockDim.x; }
 ACEPAIR_DEVICE char *shared_memory() {
     extern __shared__ double memory[];
     return reinterpret_cast<char *>(memory);

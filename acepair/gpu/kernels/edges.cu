@@ -4,22 +4,22 @@
 namespace acepair::gpu {
 
 constexpr double MIN_DISTANCE = 1e-6;  // Å, as in core/system.hpp
-constexpr int FIND_WARPS = 4;
 
-/// Fill work.xyzs: positions relative to the first atom of a structure, and species; results become zero. Tells in work.status whether an atom has moved
-/// further than the list allows, or is nowhere. Threads: rows.
-ACEPAIR_KERNEL(128, 1)
+/// Fill work.xyzs: positions relative to the first atom of a structure, and species; results become zero. Tells in work.status whether
+/// an atom has moved further than the list allows, or a position is not finite. Threads: rows.
+ACEPAIR_KERNEL(THREADS, 1)
 pack_rows(ACEPAIR_BY_VALUE(Motion) motion, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
-        const int64_t row = block_index() * block_size() + t;
+        const int64_t row = block_index() * THREADS + t;
         if (row >= list.n_rows) continue;
         const int64_t atom = list.row_owner[row];
         const int structure = list.row_structure[row];
-        const double *frame = motion.frame + 19 * structure, *x = motion.positions + 3 * atom;
+        const Frame &frame = motion.frame[structure];
+        const double *x = motion.positions + 3 * atom, *h = frame.cell;
         const double *origin = motion.positions + 3 * list.structure_first[structure];
         const int32_t *shift = list.row_shift + 3 * row;
         const auto along = [&](int c) {
-            return (x[c] - origin[c]) + (shift[0] * frame[c] + shift[1] * frame[3 + c] + shift[2] * frame[6 + c]);
+            return (x[c] - origin[c]) + (shift[0] * h[c] + shift[1] * h[3 + c] + shift[2] * h[6 + c]);
         };
         store_four(work.xyzs + 4 * row, {along(0), along(1), along(2), double(list.row_species[row])});
         if (row >= list.n_owners) continue;
@@ -27,26 +27,26 @@ pack_rows(ACEPAIR_BY_VALUE(Motion) motion, ACEPAIR_BY_VALUE(List) list, ACEPAIR_
         work.site_energy[atom] = 0;
         for (int c = 0; c < 3; ++c) work.forces[3 * atom + c] = 0;
         for (int c = 0; c < 9; ++c) work.site_virial[9 * atom + c] = 0;
-        double moved = 0, nothing = 0;
-        for (int c = 0; c < 3; ++c) nothing += 0 * x[c];  // NaN unless all are finite
+        double moved = 0, zero_or_nan = 0;
+        for (int c = 0; c < 3; ++c) zero_or_nan += 0 * x[c];  // zero if all are finite
         if (motion.reference) {
-            const double *x0 = motion.reference + 3 * atom, *e = frame + 9;
+            const double *x0 = motion.reference + 3 * atom, *e = frame.strain;
             for (int c = 0; c < 3; ++c) {
                 const double u = (x[c] - x0[c]) - (x0[0] * e[c] + x0[1] * e[3 + c] + x0[2] * e[6 + c]);
                 moved += u * u;
             }
-            if (!(moved <= frame[18])) work.status[1] = 1;
+            if (!(moved <= frame.motion2)) work.status[1] = 1;
         }
-        if (nothing != 0) work.status[2] = 1;
+        if (zero_or_nan != 0) work.status[2] = 1;
     }
 }
 
 /// Collect the edges within the cutoffs, in the order of the list: by species of the neighbour. The gradients of all others become
 /// zero. Warps: columns; lanes: their edges.
-ACEPAIR_KERNEL(32 * FIND_WARPS, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 find_edges(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
     ACEPAIR_WARPS(warp) {
-        const int64_t column = block_index() * FIND_WARPS + warp;
+        const int64_t column = block_index() * (THREADS / 32) + warp;
         if (column >= list.n_columns) continue;
         const int32_t atom = list.column_atom[column];
         const Four<double> centre = load_four(work.xyzs + 4 * int64_t(atom < 0 ? 0 : atom));

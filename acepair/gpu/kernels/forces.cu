@@ -3,13 +3,11 @@
 
 namespace acepair::gpu {
 
-constexpr int SUM_THREADS = 128;
-
 /// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Threads: owners.
-ACEPAIR_KERNEL(128, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
     ACEPAIR_PHASE(t) {
-        const int64_t j = block_index() * block_size() + t;
+        const int64_t j = block_index() * THREADS + t;
         if (j >= list.n_owners) continue;
         double f[3] = {0, 0, 0}, v[9] = {0, 0, 0, 0, 0, 0, 0, 0, 0};
         const int64_t end = list.incoming_first[j + 1];
@@ -32,38 +30,38 @@ gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_V
 }
 
 /// partial[segment] = energy and virial of the atoms of a segment. Blocks: segments.
-ACEPAIR_KERNEL(SUM_THREADS, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 sum_segments(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
-    double *const sums = reinterpret_cast<double *>(shared_memory());  // (10, SUM_THREADS)
+    double *const sums = reinterpret_cast<double *>(shared_memory());  // (10, THREADS)
     const int64_t segment = block_index(), begin = list.segment_first[segment], end = list.segment_first[segment + 1];
     const int n = want_virial ? 10 : 1;
     ACEPAIR_PHASE(t) {
         double own[10] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-        for (int64_t i = begin + t; i < end; i += SUM_THREADS) {
+        for (int64_t i = begin + t; i < end; i += THREADS) {
             own[0] += work.site_energy[i];
             if (want_virial)
                 for (int c = 0; c < 9; ++c) own[1 + c] += work.site_virial[9 * i + c];
         }
-        for (int c = 0; c < 10; ++c) sums[c * SUM_THREADS + t] = own[c];
+        for (int c = 0; c < 10; ++c) sums[c * THREADS + t] = own[c];
     }
     ACEPAIR_SYNC;
-    for (int half = SUM_THREADS / 2; half; half /= 2) {
+    for (int half = THREADS / 2; half; half /= 2) {
         ACEPAIR_PHASE(t) {
             if (t >= half) continue;
-            for (int c = 0; c < n; ++c) sums[c * SUM_THREADS + t] += sums[c * SUM_THREADS + t + half];
+            for (int c = 0; c < n; ++c) sums[c * THREADS + t] += sums[c * THREADS + t + half];
         }
         ACEPAIR_SYNC;
     }
     ACEPAIR_PHASE(t) {
-        if (t < 10) work.partial[10 * segment + t] = sums[t * SUM_THREADS];
+        if (t < 10) work.partial[10 * segment + t] = sums[t * THREADS];
     }
 }
 
 /// totals[structure] = sum over its segments. Threads: structures × 10.
-ACEPAIR_KERNEL(128, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 sum_structures(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
-        const int64_t item = block_index() * block_size() + t, structure = item / 10, c = item % 10;
+        const int64_t item = block_index() * THREADS + t, structure = item / 10, c = item % 10;
         if (structure >= list.n_structures) continue;
         double sum = 0;
         for (int64_t s = list.structure_segment[structure]; s < list.structure_segment[structure + 1]; ++s)

@@ -5,14 +5,12 @@
 
 namespace acepair::gpu {
 
-constexpr int ORDER_WARPS = 4;
-
 /// Bring the edges of every column into the order of the neighbours' species, those of a species as they were found; ignored atoms, of
 /// species −1, come first. Counts the edges of every owner. Warps: columns; lanes: edges.
-ACEPAIR_KERNEL(32 * ORDER_WARPS, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 order_edges(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_WARPS(warp) {
-        const int64_t column = block_index() * ORDER_WARPS + warp;
+        const int64_t column = block_index() * (THREADS / 32) + warp;
         if (column >= list.n_columns) continue;
         const int32_t atom = list.column_atom[column];
         if (atom < 0) continue;
@@ -36,19 +34,19 @@ order_edges(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t
 }
 
 /// Give every edge a place among those of the owner of its neighbour. Threads: edges.
-ACEPAIR_KERNEL(128, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 place_incoming(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
-        const int64_t e = block_index() * block_size() + t;
+        const int64_t e = block_index() * THREADS + t;
         if (e < list.n_edges) list.incoming[draw(list.place + read(list.row_owner + list.neighbor[e]))] = e;
     }
 }
 
 /// Threads: owners.
-ACEPAIR_KERNEL(128, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 sort_incoming(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
-        const int64_t j = block_index() * block_size() + t;
+        const int64_t j = block_index() * THREADS + t;
         if (j >= list.n_owners) continue;
         const int64_t first = list.incoming_first[j];
         sort_keys(list.incoming + first, list.incoming_first[j + 1] - first);

@@ -5,8 +5,6 @@
 
 namespace acepair::gpu {
 
-constexpr int POOL_STRIDE = EDGE_THREADS + 2;  // even, for pairs of edges; lanes that read one pair of several rows meet different banks
-
 /// The edges that one column of the block has in a tile of the block's edges.
 struct Part {
     int k;                 ///< the column

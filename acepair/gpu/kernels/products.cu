@@ -116,10 +116,10 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
     evaluate_products<TILE, PRODUCT_ROWS>(model, list, work, chunk_first);
 }
 
-/// For few columns: smaller tiles, so that all multiprocessors have some.
-ACEPAIR_KERNEL(FEW_TILE * FEW_ROWS, 1)
-products_of_few(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
-    evaluate_products<FEW_TILE, FEW_ROWS>(model, list, work, chunk_first);
+/// Where there are fewer tiles than multiprocessors: smaller ones keep all of them busy.
+ACEPAIR_KERNEL(SMALL_TILE * SMALL_TILE_ROWS, 1)
+products_of_small_tiles(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
+    evaluate_products<SMALL_TILE, SMALL_TILE_ROWS>(model, list, work, chunk_first);
 }
 
 }  // namespace acepair::gpu

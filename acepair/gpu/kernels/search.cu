@@ -5,9 +5,9 @@
 namespace acepair::gpu {
 
 /// Which cell an atom is in.
-ACEPAIR_KERNEL(128, 1) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
+ACEPAIR_KERNEL(THREADS, 1) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
-        const int64_t i = block_index() * block_size() + t;
+        const int64_t i = block_index() * THREADS + t;
         if (i >= atoms.n_atoms) continue;
         const int structure = atoms.structure[i];
         const Grid &grid = atoms.grid[structure];
@@ -27,10 +27,10 @@ ACEPAIR_KERNEL(128, 1) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE
 }
 
 /// Count neighbours (fill = 0), or write their keys, sorted (fill = 1).
-ACEPAIR_KERNEL(128, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t fill) {
     ACEPAIR_PHASE(t) {
-        const int64_t i = block_index() * block_size() + t;
+        const int64_t i = block_index() * THREADS + t;
         if (i >= atoms.n_atoms) continue;
         const Grid &grid = atoms.grid[atoms.structure[i]];
         const double cutoff2 = atoms.cutoff[0] * atoms.cutoff[0], *h = grid.cell, *x = atoms.positions + 3 * i;
@@ -84,10 +84,10 @@ find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, c
 }
 
 /// Tell the row of every neighbour. Threads: edges.
-ACEPAIR_KERNEL(128, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 find_rows(ACEPAIR_BY_VALUE(Rows) rows, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
-        const int64_t e = block_index() * block_size() + t;
+        const int64_t e = block_index() * THREADS + t;
         if (e >= rows.n_edges) continue;
         const int64_t key = rows.key[e], atom = key / rows.n_images;
         if (key - atom * rows.n_images == rows.n_images / 2) {  // the image in the middle is the atom itself
@@ -107,10 +107,10 @@ find_rows(ACEPAIR_BY_VALUE(Rows) rows, const void *, const void *, int64_t, int6
 }
 
 /// Owners of rows, and how many cell vectors apart. Threads: rows.
-ACEPAIR_KERNEL(128, 1)
+ACEPAIR_KERNEL(THREADS, 1)
 describe_rows(ACEPAIR_BY_VALUE(Rows) rows, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
-        const int64_t row = block_index() * block_size() + t;
+        const int64_t row = block_index() * THREADS + t;
         if (row >= rows.n_rows) continue;
         const bool is_atom = row < rows.n_atoms;
         const int64_t key = is_atom ? 0 : rows.image_key[row - rows.n_atoms], owner = is_atom ? row : key / rows.n_images;

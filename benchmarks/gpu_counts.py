@@ -57,10 +57,10 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
     n_A, n_sums, n_Y, n_pairs = plan.n_A, sums.edges.n_A, (plan.lmax + 1) ** 2, len(plan.rcut)
     # channels that a species pair leaves out are not evaluated
     used = float((channels.sum >= 0).sum()) / n_pairs
-    of_l = np.repeat(np.arange(plan.lmax + 1), np.diff(channels.group_first))
-    groups_used = (channels.group_function >= 0).sum(axis=0) / n_pairs
-    sums_used = float(groups_used @ (2 * of_l + 1))
-    Y_read = float(groups_used @ np.where(of_l > 0, 2 * of_l + 1, 0))
+    of_l = np.repeat(np.arange(plan.lmax + 1), np.diff(channels.run_first))
+    runs_used = (channels.run_function >= 0).sum(axis=0) / n_pairs
+    sums_used = float(runs_used @ (2 * of_l + 1))
+    Y_read = float(runs_used @ np.where(of_l > 0, 2 * of_l + 1, 0))
     mix = 0 if sums.mix is None else len(sums.mix.A_sum)  # terms, there and again on the way back
     unmixed = 0 if sums.mix is None else n_A
     leaves, uses = len(products.leaf_other), len(products.use)
@@ -76,7 +76,7 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
             n_edges * (embed[0] + pair[0] + sums_used),
             n_edges * edge_bytes + 32 + n_sums * size + 8,
             n_edges
-            * ((sizes.n_functions + n_Y + groups_used.sum()) * access + Y_read / 2 * uniform),  # two edges at once
+            * ((sizes.n_functions + n_Y + runs_used.sum()) * access + Y_read / 2 * uniform),  # two edges at once
         ),
         "products": Work(
             2 * products.n_internal + leaves + uses + 2 * products.n_stored + 2 * mix,

@@ -9,6 +9,7 @@ from gpu.host import HostBackend
 from reference.cases import model_path
 from reference.model_zoo import tutorial
 
+import acepair
 from acepair import plan
 from acepair.gpu.arguments import field_names
 from acepair.gpu.backend import KERNELS
@@ -69,6 +70,28 @@ def test_kernels_of_lists_compile(architecture, unit):
 
 
 @needs_nvrtc
+def test_hundreds_of_radial_functions_compile():
+    """Compilers limit how deep templates may go, NVRTC to 200 levels."""
+    spec = [(n, 0) for n in range(1, 231)]
+    transform, envelope = acepair.AgnesiTransform(2, 2, 0.0, 2.3, 5.5), acepair.PolyEnvelope2sX()
+    radial = acepair.RadialEmbedding(transform, envelope, acepair.legendre(len(spec)), spec, "Si", weights="onehot")
+    basis = acepair.SparseACEBasis([[nl] for nl in spec], spec, 0)
+    readout = acepair.SelectLinear(len(basis), "Si")
+    model = acepair.ETACEPotential(acepair.ETACE(radial, acepair.AngularEmbedding(0, "solid"), basis, readout), 5.5)
+    (lowered,) = lower(as_calculator(model))
+    device = DevicePlan(HostBackend(SHARED["sm_90"]), lowered, lowered.elements, np.float64)
+    assert device.sizes.n_functions == len(spec)
+    code, _ = nvrtc.compile_kernels(device.source, "sm_90")
+    assert code[:4] == b"\x7fELF"
+
+
+def test_radial_functions_must_fit_into_shared_memory():
+    lowered = plan_of("sio_tutorial")
+    with pytest.raises(ValueError, match=r"must fit into 8000 bytes .* got 24 and 9, which take \d+; device"):
+        DevicePlan(HostBackend(8000), lowered, lowered.elements, np.float64)
+
+
+@needs_nvrtc
 def test_errors_of_the_compiler_are_reported():
     with pytest.raises(RuntimeError, match='identifier "nonsense" is undefined'):
         nvrtc.compile_kernels('extern "C" __global__ void f(int *a) { *a = nonsense; }', "sm_90")
@@ -84,7 +107,7 @@ def kernel_names(unit):
 
 def test_structs_have_fields_of_eight_bytes():
     """As Struct writes them: a field of another size in a header would shift all that follow."""
-    header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp"))
+    header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp", "lists.hpp"))
     for struct in ("Radial", "Model", "List", "Motion", "Work", "Atoms", "Search", "Rows", "Ordering"):
         body = re.search(rf"struct {struct} {{\n(.*?)^}};", header, re.MULTILINE | re.DOTALL)[1]
         lines = [line.split("//")[0].strip() for line in body.splitlines()]

@@ -46,7 +46,7 @@ def _word(backend: Backend, value: Any) -> int:
 @cache
 def field_names(struct: str) -> tuple[str, ...]:
     """Names of a struct's fields as the headers have them."""
-    header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp"))
+    header = "".join((KERNELS / name).read_text() for name in ("arguments.hpp", "search.hpp", "lists.hpp"))
     body = re.search(rf"^struct {struct} {{\n(.*?)^}};", header, re.MULTILINE | re.DOTALL)
     assert body is not None
     declarations = re.sub(r"//.*", "", body[1]).replace("const ", "").split(";")

@@ -29,7 +29,7 @@ from .layout import (
 from .lists import DeviceList
 from .source import model_source
 from .sums import Mix, Sums, make_sums
-from .tables import Channels, Products, make_channels, make_products, permuted, rows_of_weights
+from .tables import Channels, Products, make_channels, make_products, padded_weights, permuted
 
 
 class DevicePlan:
@@ -79,6 +79,12 @@ class DevicePlan:
             "backward": backward_bytes(self.layout, itemsize),
             "sum_segments": 8 * 10 * THREADS,
         }
+        if self.shared_bytes["pool"] > backend.max_shared:
+            raise ValueError(
+                f"radial functions and harmonics must fit into {backend.max_shared} bytes of shared memory, "
+                f"got {self.sizes.n_functions} and {self.sizes.n_harmonics}, which take {self.shared_bytes['pool']}; "
+                'device="cpu" has no such limit'
+            )
         #: of a block, where it is not 128
         self.threads = {
             "pool": self.layout.edge_threads,
@@ -182,8 +188,8 @@ def _model_struct(
     """Upload a plan."""
     integers = {
         "channel_sum": channels.sum,
-        "group_sum": channels.group_sum,
-        "group_function": channels.group_function,
+        "run_sum": channels.run_sum,
+        "run_function": channels.run_function,
         "product_first": products.product_first,
         "product": products.product,
         "row_first": products.row_first,
@@ -236,13 +242,13 @@ def _leaves(products: Products, real: np.dtype[Any]) -> npt.NDArray[np.int32]:
 def _radial_struct(backend: Backend, radial: RadialPlan | None, real: np.dtype[Any], *, many_body: bool) -> Struct:
     if radial is None:
         return Struct(backend, "Radial", **dict.fromkeys(field_names("Radial")))
-    # the rows of the many-body part are functions, those of a pair term, which is one function, its polynomials
+    # last are functions; of a pair term, which is one function, polynomials
     weights = radial.weights.transpose(0, 2, 1) if many_body else radial.weights
     arrays = {
         "transform": radial.transform,
         "envelope": radial.envelope,
         "rcut": radial.rcut,
-        "weights": rows_of_weights(weights, real),
+        "weights": padded_weights(weights, real),
         "table": radial.table,
     }
     return Struct(backend, "Radial", **{name: to_device(backend, array, real) for name, array in arrays.items()})

@@ -36,7 +36,7 @@ def model_source(
         "N_A": plan.n_A,
         "N_SUMS": sums.edges.n_A,
         "N_CHANNELS": len(channels.function),
-        "N_GROUPS": len(channels.group_sum),
+        "N_RUNS": len(channels.run_sum),
         "N_MOMENT_DEGREES": sums.n_degrees,
         "N_STORED": products.n_stored,
         "N_INTERNAL": products.n_internal,
@@ -62,8 +62,8 @@ def model_source(
     # instructions hold numbers of 32 bits themselves, others they read
     coefficient = "ACEPAIR_COEFFICIENTS" if dtype == np.float64 else "ACEPAIR_CONSTANT"
     arrays = _of_components(components) | {
-        "CHANNEL_FIRST": channels.first.tolist(),
-        "GROUP_FIRST": channels.group_first.tolist(),
+        "CHANNEL_FIRST": channels.first.tolist() if plan.lmax >= 0 else [0, 0],
+        "RUN_FIRST": channels.run_first.tolist() if plan.lmax >= 0 else [0, 0],
         "CHANNEL_FUNCTION": channels.function.tolist(),
         "CHANNEL_OFFSET": channels.offset.tolist(),
     }

@@ -22,9 +22,9 @@ class Channels:
     sum: Int32Array  #: (n_pairs, n_channels) first sum of the channel, −1 where it vanishes
     #: (n_channels,) how far from the first channel of its l that is, −1 if that is not the same for all species pairs
     offset: Int32Array
-    group_first: Int32Array  #: (lmax + 2,) groups of each l
-    group_sum: Int32Array  #: (n_groups,) first of a group's 2 l + 1 sums
-    group_function: Int32Array  #: (n_pairs, n_groups) function of every group, −1 where its sums vanish
+    run_first: Int32Array  #: (lmax + 2,) runs of each l: their 2 l + 1 sums
+    run_sum: Int32Array  #: (n_runs,) the first of them
+    run_function: Int32Array  #: (n_pairs, n_runs) the radial function, −1 where the sums vanish
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,8 +102,8 @@ def _permuted_radial(radial: RadialPlan, pairs: IntArray) -> RadialPlan:
     )
 
 
-def rows_of_weights(weights: FloatArray, real: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return a series' weights (n_pairs, n_rows, row), rows filled up with zeros to whole 16 bytes."""
+def padded_weights(weights: FloatArray, real: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return weights of a series, the last axis filled up with zeros to whole 16 bytes."""
     missing = -weights.shape[-1] % (16 // real.itemsize)
     return np.pad(weights, ((0, 0), (0, 0), (0, missing))).astype(real)
 
@@ -117,7 +117,7 @@ def make_channels(plan: Plan) -> Channels:
     ]
     first, function = [0], []
     first_sum = np.full((n_pairs, 0), -1, dtype=np.int32)
-    groups: list[list[int]] = []  # first sums by l
+    run_sums: list[list[int]] = []  # by l
     for l in range(n_l):
         for f in sorted({f for of_pair in runs for f, _ in of_pair[l]}):
             # one function may serve several sums of a pair
@@ -127,25 +127,29 @@ def make_channels(plan: Plan) -> Channels:
             columns = np.array([a + [-1] * (many - len(a)) for a in served], dtype=np.int32)
             first_sum = np.concatenate((first_sum, columns), axis=1)
         first.append(len(function))
-        groups.append(sorted({a for of_pair in runs for _, a in of_pair[l]}))
-    if groups:  # sums to which nothing adds are groups of l = 0: they must become zero
-        summed = {a + m for l, of_l in enumerate(groups) for a in of_l for m in range(2 * l + 1)}
-        groups[0] += sorted(set(range(plan.n_A)) - summed)
-    group_sum = [a for of_l in groups for a in of_l]
+        run_sums.append(sorted({a for of_pair in runs for _, a in of_pair[l]}))
+    if run_sums:  # sums to which nothing adds are runs of l = 0: they must become zero
+        summed = {a + m for l, of_l in enumerate(run_sums) for a in of_l for m in range(2 * l + 1)}
+        run_sums[0] += sorted(set(range(plan.n_A)) - summed)
+    run_sum = [a for of_l in run_sums for a in of_l]
     of_run = [{a: f for of_l in of_pair for f, a in of_l} for of_pair in runs]
-    group_function = [[functions.get(a, -1) for a in group_sum] for functions in of_run]
+    run_function = [[functions.get(a, -1) for a in run_sum] for functions in of_run]
     return Channels(
         first=int32(first),
         function=int32(function),
         sum=np.ascontiguousarray(first_sum),
         offset=_offsets(first_sum, first),
-        group_first=int32(np.cumsum([0, *map(len, groups)])),
-        group_sum=int32(group_sum),
-        group_function=int32(group_function).reshape(n_pairs, -1),
+        run_first=int32(np.cumsum([0, *map(len, run_sums)])),
+        run_sum=int32(run_sum),
+        run_function=int32(run_function).reshape(n_pairs, -1),
     )
 
 
 def _offsets(first_sum: Int32Array, first: list[int]) -> Int32Array:
+    """Distance of each channel's sum from the first of its l; −1 unless all species pairs agree.
+
+    Where they do, kernels need not look it up.
+    """
     offsets = np.full(first_sum.shape[1], -1)
     for begin, end in pairwise(first):
         of_l = first_sum[:, begin:end]

@@ -34,15 +34,15 @@ inline std::vector<double> shared;
 inline int64_t block_index() { return shim::block_index; }
 inline char *shared_memory() { return reinterpret_cast<char *>(shim::shared.data()); }
 template <class T> T read(const T *p) { return *p; }
-template <class T> T read_at_once(const T *p) { return *p; }
+template <class T> T read_vector(const T *p) { return *p; }
 
-inline int64_t draw(int64_t *place) { return (*place)++; }
+inline int64_t fetch_add_one(int64_t *number) { return (*number)++; }
 
 template <class T> struct PerLane {
     T of_lane[32];
     T &operator[](int lane) { return of_lane[lane]; }
 };
-template <class Predicate> unsigned vote(Predicate &&predicate) {
+template <class Predicate> unsigned ballot(Predicate &&predicate) {
     unsigned bits = 0;
     for (int lane = 0; lane < 32; ++lane) bits |= unsigned(bool(predicate(lane))) << lane;
     return bits;

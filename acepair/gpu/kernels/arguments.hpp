@@ -22,8 +22,8 @@ struct Radial {
     const TransformParameters *transform;  ///< (n_pairs,)
     const EnvelopeParameters *envelope;    ///< (n_pairs,)
     const real *rcut;                      ///< (n_pairs,) Å
-    const real *weights;                   ///< (n_pairs, N_POLYNOMIALS, functions that are contracted), of a pair term (n_pairs, N_POLYNOMIALS); rows
-                                           ///< filled up to 16 bytes
+    /// (n_pairs, N_POLYNOMIALS, functions that are contracted), of a pair term (n_pairs, N_POLYNOMIALS); last axis filled up to 16 bytes
+    const real *weights;
     const real *table;                     ///< (n_pairs, TABLE_INTERVALS, TABLE_DEGREE + 1, TABLE_COLUMNS)
 };
 
@@ -49,8 +49,8 @@ struct Model {
     const double *E0;               ///< (NZ,) eV
     const double *rcut;             ///< (n_pairs,) Å
     const int32_t *channel_sum;     ///< (n_pairs, N_CHANNELS) first sum of a channel, −1 where it vanishes
-    const int32_t *group_sum;       ///< (N_GROUPS,) first of the 2 l + 1 sums of each radial function and l
-    const int32_t *group_function;  ///< (n_pairs, N_GROUPS) the radial function, −1 where the sums vanish
+    const int32_t *run_sum;         ///< (N_RUNS,) first of the 2 l + 1 sums of each radial function and l
+    const int32_t *run_function;    ///< (n_pairs, N_RUNS) the radial function, −1 where the sums vanish
     const int32_t *mix_first;       ///< (N_A + 1,) with moments: terms of each A
     const int32_t *mix_sum;         ///< (n_mix_terms,)
     const real *mix_weight;         ///< (NZ, n_mix_terms)

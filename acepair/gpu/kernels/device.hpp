@@ -13,7 +13,8 @@
 #define ACEPAIR_DEVICE __device__ __forceinline__
 #define ACEPAIR_CONSTANT __device__ constexpr
 #define ACEPAIR_COEFFICIENTS __constant__  // operands of instructions; constants of 64 bits would have to be put into registers first
-#define ACEPAIR_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)  // of a multiprocessor, at least
+// threads of a block, and blocks that registers of a multiprocessor have room for, at least
+#define ACEPAIR_KERNEL(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 #define ACEPAIR_PHASE(t) for (int t = threadIdx.x, once_##t = 1; once_##t; once_##t = 0)  // `continue` leaves the phase
 #define ACEPAIR_SYNC __syncthreads()
 #define ACEPAIR_WARPS(w) for (int w = threadIdx.x / 32, once_##w = 1; once_##w; once_##w = 0)
@@ -29,12 +30,13 @@ using int64_t = long long;
 
 ACEPAIR_DEVICE int64_t block_index() { return blockIdx.x; }
 ACEPAIR_DEVICE char *shared_memory() {
-    extern __shared__ double memory[];
+    extern __shared__ __align__(16) double memory[];
     return reinterpret_cast<char *>(memory);
 }
 /// Read what no thread of this launch writes.
 template <class T> ACEPAIR_DEVICE T read(const T *p) { return __ldg(p); }
-template <class T> ACEPAIR_DEVICE T read_at_once(const T *p) {
+/// Likewise, 8 or 16 bytes by one load; its size divides the address.
+template <class T> ACEPAIR_DEVICE T read_vector(const T *p) {
     static_assert(sizeof(T) == 8 || sizeof(T) == 16, "what one load can bring");
     T value;
     if constexpr (sizeof(T) == 16) {
@@ -47,8 +49,10 @@ template <class T> ACEPAIR_DEVICE T read_at_once(const T *p) {
     return value;
 }
 
-/// The number that is there, which becomes one more; threads may draw from the same place.
-ACEPAIR_DEVICE int64_t draw(int64_t *place) { return int64_t(atomicAdd(reinterpret_cast<unsigned long long *>(place), 1ull)); }
+/// The number that is there, which becomes one more, whoever else does the same.
+ACEPAIR_DEVICE int64_t fetch_add_one(int64_t *number) {
+    return int64_t(atomicAdd(reinterpret_cast<unsigned long long *>(number), 1ull));
+}
 
 /// A number of every lane.
 template <class T> struct PerLane {
@@ -56,7 +60,7 @@ template <class T> struct PerLane {
     ACEPAIR_DEVICE T &operator[](int) { return own; }
 };
 /// Bit l is what lane l says.
-template <class Predicate> ACEPAIR_DEVICE unsigned vote(Predicate &&predicate) { return __ballot_sync(~0u, predicate(threadIdx.x % 32)); }
+template <class Predicate> ACEPAIR_DEVICE unsigned ballot(Predicate &&predicate) { return __ballot_sync(~0u, predicate(threadIdx.x % 32)); }
 ACEPAIR_DEVICE int count_bits(unsigned bits) { return __popc(bits); }
 
 }  // namespace acepair::gpu
@@ -67,7 +71,7 @@ ACEPAIR_DEVICE int count_bits(unsigned bits) { return __popc(bits); }
 
 namespace acepair::gpu {
 
-/// A number that is known when the code is compiled.
+/// A number that is known when the code is compiled: std::integral_constant, which NVRTC has no header for.
 template <int N> struct Int {
     static constexpr int value = N;
     ACEPAIR_DEVICE constexpr operator int() const { return N; }
@@ -76,9 +80,12 @@ template <int N> struct Int {
 /// body(Int<BEGIN>()), ..., body(Int<END − 1>()): unlike a loop, which a compiler may leave as it is, this cannot index arrays of
 /// registers by what is known at run time only.
 template <int BEGIN, int END, class Body> ACEPAIR_DEVICE void unrolled(Body &&body) {
-    if constexpr (BEGIN < END) {
+    if constexpr (END - BEGIN == 1) {
         body(Int<BEGIN>());
-        unrolled<BEGIN + 1, END>(body);
+    } else if constexpr (BEGIN < END) {  // halves: compilers limit how deep templates go
+        constexpr int MIDDLE = BEGIN + (END - BEGIN) / 2;
+        unrolled<BEGIN, MIDDLE>(body);
+        unrolled<MIDDLE, END>(body);
     }
 }
 

@@ -71,12 +71,12 @@ find_edges(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_B
                 species[lane] = z_j;
                 if (d2 < MIN_DISTANCE * MIN_DISTANCE) work.status[0] = 1 + e;
             }
-            const unsigned inside = vote([&](int lane) { return species[lane] < N_SPECIES; });
+            const unsigned inside = ballot([&](int lane) { return species[lane] < N_SPECIES; });
             ACEPAIR_LANES(lane) {
                 const unsigned before = inside & ((1u << lane) - 1);
                 if (inside >> lane & 1) slot[end[N_SPECIES - 1] + count_bits(before)] = begin + lane;
             }
-            for (int z = 0; z < N_SPECIES; ++z) end[z] += count_bits(vote([&](int lane) { return species[lane] <= z; }));
+            for (int z = 0; z < N_SPECIES; ++z) end[z] += count_bits(ballot([&](int lane) { return species[lane] <= z; }));
         }
         ACEPAIR_LANES(lane) {
             if (lane) continue;

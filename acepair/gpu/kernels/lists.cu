@@ -1,6 +1,6 @@
-// Lists by columns, and edges by the atom that is neighbour in them. Places are drawn by atomics, and sorted: the order does not depend
-// on who came first.
-#include "search.hpp"
+// Lists by columns, and edges by the atom that is neighbour in them. order_edges ranks the edges of a column; place_incoming gives out
+// places by atomics, and sort_incoming sorts them, so that the order does not depend on who came first.
+#include "lists.hpp"
 #include "sort.hpp"
 
 namespace acepair::gpu {
@@ -8,26 +8,26 @@ namespace acepair::gpu {
 /// Bring the edges of every column into the order of the neighbours' species, those of a species as they were found; ignored atoms, of
 /// species −1, come first. Counts the edges of every owner. Warps: columns; lanes: edges.
 ACEPAIR_KERNEL(THREADS, 1)
-order_edges(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
+order_edges(ACEPAIR_BY_VALUE(Ordering) ordering, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_WARPS(warp) {
         const int64_t column = block_index() * (THREADS / 32) + warp;
-        if (column >= list.n_columns) continue;
-        const int32_t atom = list.column_atom[column];
+        if (column >= ordering.n_columns) continue;
+        const int32_t atom = ordering.column_atom[column];
         if (atom < 0) continue;
-        const int64_t first = list.first[column];
-        const int32_t n = int32_t(list.first[column + 1] - first);
-        const int32_t *const found = list.found + list.found_first[atom];
+        const int64_t first = ordering.first[column];
+        const int32_t n = int32_t(ordering.first[column + 1] - first);
+        const int32_t *const found = ordering.found + ordering.found_first[atom];
         ACEPAIR_LANES(lane) {
             for (int32_t k = lane; k < n; k += 32) {
-                const int32_t row = read(found + k), species = read(list.row_species + row);
+                const int32_t row = read(found + k), species = read(ordering.row_species + row);
                 int32_t rank = 0;
                 for (int32_t other = 0; other < n; ++other) {
-                    const int32_t z = read(list.row_species + read(found + other));
+                    const int32_t z = read(ordering.row_species + read(found + other));
                     rank += z < species || (z == species && other < k);
                 }
-                list.neighbor[first + rank] = row;
-                list.centre[first + rank] = atom;
-                draw(list.place + read(list.row_owner + row));
+                ordering.neighbor[first + rank] = row;
+                ordering.centre[first + rank] = atom;
+                fetch_add_one(ordering.place + read(ordering.row_owner + row));
             }
         }
     }
@@ -35,21 +35,21 @@ order_edges(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t
 
 /// Give every edge a place among those of the owner of its neighbour. Threads: edges.
 ACEPAIR_KERNEL(THREADS, 1)
-place_incoming(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
+place_incoming(ACEPAIR_BY_VALUE(Ordering) ordering, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t e = block_index() * THREADS + t;
-        if (e < list.n_edges) list.incoming[draw(list.place + read(list.row_owner + list.neighbor[e]))] = e;
+        if (e < ordering.n_edges) ordering.incoming[fetch_add_one(ordering.place + read(ordering.row_owner + ordering.neighbor[e]))] = e;
     }
 }
 
 /// Threads: owners.
 ACEPAIR_KERNEL(THREADS, 1)
-sort_incoming(ACEPAIR_BY_VALUE(Ordering) list, const void *, const void *, int64_t, int64_t) {
+sort_incoming(ACEPAIR_BY_VALUE(Ordering) ordering, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t j = block_index() * THREADS + t;
-        if (j >= list.n_owners) continue;
-        const int64_t first = list.incoming_first[j];
-        sort_keys(list.incoming + first, list.incoming_first[j + 1] - first);
+        if (j >= ordering.n_owners) continue;
+        const int64_t first = ordering.incoming_first[j];
+        sort_keys(ordering.incoming + first, ordering.incoming_first[j + 1] - first);
     }
 }
 

@@ -21,34 +21,34 @@ struct Part {
     ACEPAIR_DEVICE bool none() const { return !starts && !goes_on; }
 };
 
-/// Add a part's edges to the 2 L + 1 sums of a group: R is read once for all of them.
+/// Add a part's edges to the 2 L + 1 sums of a run: R is read once for all of them.
 template <int L>
-ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &work, int64_t chunk_first, int64_t in_chunk,
-                              const Part &part, int group, const real *R, const real *Y) {
-    const int64_t column = chunk_first + in_chunk;
+ACEPAIR_DEVICE void add_run(const Model &model, const List &list, const Work &work, int64_t chunk_first, int64_t chunk_column,
+                              const Part &part, int run, const real *R, const real *Y) {
+    const int64_t column = chunk_first + chunk_column;
     const int32_t *species_end = work.slot_end + column * N_SPECIES;
-    const int32_t *function = model.group_function + list.column_species[column] * N_SPECIES * N_GROUPS + group;
-    real *const totals = work.sums + first_of_column(in_chunk, N_SUMS) + read(model.group_sum + group) * PAD;
+    const int32_t *function = model.run_function + list.column_species[column] * N_SPECIES * N_RUNS + run;
+    real *const totals = work.sums + first_of_column(chunk_column, N_SUMS) + read(model.run_sum + run) * PAD;
     real sum[2 * L + 1];
     unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] = part.starts ? real(0) : totals[m.value * PAD]; });
     int e = part.begin;
     for (int z = 0; z < N_SPECIES; ++z) {
         const int z_end = part.first + species_end[z] < part.end ? part.first + species_end[z] : part.end;
-        const int f = read(function + z * N_GROUPS);
+        const int f = read(function + z * N_RUNS);
         if (f < 0) {
             e = e > z_end ? e : z_end;
             continue;
         }
         const real *const r = R + f * POOL_STRIDE, *const y = Y + L * L * POOL_STRIDE;
-        const auto add_one = [&](int at) {
-            const real r_e = r[at];
-            unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] += r_e * (L ? y[m.value * POOL_STRIDE + at] : HARMONICS_A[0]); });
+        const auto add_one = [&](int edge) {
+            const real r_e = r[edge];
+            unrolled<0, 2 * L + 1>([&](auto m) { sum[m.value] += r_e * (L ? y[m.value * POOL_STRIDE + edge] : HARMONICS_A[0]); });
         };
         if (e < z_end && e % 2) add_one(e++);
-        const int n_pairs = z_end > e ? (z_end - e) / 2 : 0;  // one load brings two edges
+        const int n_twos = z_end > e ? (z_end - e) / 2 : 0;  // loads bring two edges
         const real *const r_first = r + e, *const y_first = y + e;
         ACEPAIR_UNROLL(4)
-        for (int p = 0; p < n_pairs; ++p) {
+        for (int p = 0; p < n_twos; ++p) {
             const Two<real> r_e = load_two(r_first + 2 * p);
             unrolled<0, 2 * L + 1>([&](auto m) {
                 const Two<real> y_e = L ? load_two(y_first + m.value * POOL_STRIDE + 2 * p) : Two<real>{HARMONICS_A[0], HARMONICS_A[0]};
@@ -56,14 +56,14 @@ ACEPAIR_DEVICE void add_group(const Model &model, const List &list, const Work &
                 sum[m.value] += r_e.y * y_e.y;
             });
         }
-        e += 2 * n_pairs;
+        e += 2 * n_twos;
         if (e < z_end) add_one(e++);
     }
     unrolled<0, 2 * L + 1>([&](auto m) { totals[m.value * PAD] = sum[m.value]; });
 }
 
 /// Sums and pair_energy of a chunk of columns. In turn the block's threads are edges, which leave R, Y and the pair energy in shared
-/// memory, and groups of sums, which each run through the edges of one column in their order. Blocks: columns_per_block columns.
+/// memory, and runs of sums, which each take the edges of one column in their order. Blocks: columns_per_block columns.
 ACEPAIR_KERNEL(EDGE_THREADS, RESIDENT_EDGES / EDGE_THREADS)
 pool(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t chunk_columns) {
     BlockEdges &block = *reinterpret_cast<BlockEdges *>(shared_memory());
@@ -102,13 +102,13 @@ pool(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALU
             int taken = 0;  // threads that have got work: whole warps, so that degrees go on side by side
             const auto first_item = [&] { return (t + EDGE_THREADS - taken) % EDGE_THREADS; };
             unrolled<0, HAS_MANY_BODY ? LMAX + 1 : 0>([&](auto degree) {
-                constexpr int l = degree.value, n_groups = GROUP_FIRST[l + 1] - GROUP_FIRST[l];
-                if constexpr (n_groups > 0) {
-                    const int n_items = n_columns * n_groups;
+                constexpr int l = degree.value, n_runs = RUN_FIRST[l + 1] - RUN_FIRST[l];
+                if constexpr (n_runs > 0) {
+                    const int n_items = n_columns * n_runs;
                     for (int item = first_item(); item < n_items; item += EDGE_THREADS) {
-                        const int k = item / n_groups, group = GROUP_FIRST[l] + item - k * n_groups;
+                        const int k = item / n_runs, run = RUN_FIRST[l] + item - k * n_runs;
                         const Part part(block, tile, tile_end, begin + k);
-                        if (!part.none()) add_group<l>(model, list, work, chunk_first, columns.begin + part.k, part, group, R, Y);
+                        if (!part.none()) add_run<l>(model, list, work, chunk_first, columns.begin + part.k, part, run, R, Y);
                     }
                     taken = (taken + (n_items + 31) / 32 * 32) % EDGE_THREADS;
                 }

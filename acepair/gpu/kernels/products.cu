@@ -26,10 +26,10 @@ ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, cons
     real *const node = NODES_SHARED ? shared : scratch;                                                    // (N_STORED, TILE)
     real *const adj = ADJOINTS_SHARED ? shared + SHARED_NODES : scratch + SCRATCH_NODES * TILE;            // (N_INTERNAL, TILE)
 
-    const int64_t place = block_index() * TILE, column = chunk_first + place;
+    const int64_t chunk_column = block_index() * TILE, column = chunk_first + chunk_column;
     const int species = list.column_species[column];
     const real *const mix_weight = model.mix_weight + species * model.n_mix_terms;
-    const int64_t of_sums = first_of_column(place, N_SUMS), of_A = first_of_column(place, N_A);
+    const int64_t of_sums = first_of_column(chunk_column, N_SUMS), of_A = first_of_column(chunk_column, N_A);
     real *const A_adj = N_MOMENT_DEGREES ? work.A_adj : work.sums_adj;  // then the sums are A
 
     ACEPAIR_PHASE(t) {
@@ -45,7 +45,7 @@ ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, cons
         ACEPAIR_PHASE(t) {
             const int lane = t % TILE;
             for (int k = begin + t / TILE; k < end; k += ROWS) {
-                const Product product = read_at_once(model.product + k);
+                const Product product = read_vector(model.product + k);
                 node[product.node * TILE + lane] = node[product.parent * TILE + lane] * node[product.factor * TILE + lane];
             }
         }
@@ -67,12 +67,12 @@ ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, cons
                 int k = read(model.leaf_first + row);
                 const int last = read(model.leaf_first + row + 1);
                 for (; k + 1 < last; k += 2) {
-                    const Leaf even = read_at_once(leaf + k), odd = read_at_once(leaf + k + 1);
+                    const Leaf even = read_vector(leaf + k), odd = read_vector(leaf + k + 1);
                     leaves0 += even.coefficient * nodes[even.other * TILE];
                     leaves1 += odd.coefficient * nodes[odd.other * TILE];
                 }
                 if (k < last) {
-                    const Leaf even = read_at_once(leaf + k);
+                    const Leaf even = read_vector(leaf + k);
                     leaves0 += even.coefficient * nodes[even.other * TILE];
                 }
                 const real leaves = leaves0 + leaves1;
@@ -81,7 +81,7 @@ ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, cons
                 real sum = c + leaves;
                 const int uses = read(model.use_first + row + 1);
                 for (int u = read(model.use_first + row); u < uses; ++u) {
-                    const Use use = read_at_once(model.use + u);
+                    const Use use = read_vector(model.use + u);
                     sum += adjoints[use.product * TILE] * nodes[use.other * TILE];
                 }
                 if (level < N_LEVELS)
@@ -107,7 +107,7 @@ ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, cons
         if (atom < 0) continue;
         double sum = 0;
         for (int row = 0; row < ROWS; ++row) sum += energy[row * TILE + t];
-        work.site_energy[atom] += model.E0[species] + work.pair_energy[place + t] + sum;
+        work.site_energy[atom] += model.E0[species] + work.pair_energy[chunk_column + t] + sum;
     }
 }
 
@@ -118,7 +118,8 @@ products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_
 
 /// Where there are fewer tiles than multiprocessors: smaller ones keep all of them busy.
 ACEPAIR_KERNEL(SMALL_TILE * SMALL_TILE_ROWS, 1)
-products_of_small_tiles(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
+products_of_small_tiles(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first,
+                        int64_t) {
     evaluate_products<SMALL_TILE, SMALL_TILE_ROWS>(model, list, work, chunk_first);
 }
 

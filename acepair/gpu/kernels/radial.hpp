@@ -16,18 +16,18 @@ ACEPAIR_DEVICE real integer_power(real x, int n) {
     return result;
 }
 
-/// N numbers in a row that begins, as the next one does, where 16 bytes do.
-template <int N> struct Row {
+/// N weights that begin, as the next ones do, where 16 bytes do.
+template <int N> struct Weights {
     static constexpr int VECTOR = 16 / int(sizeof(real)), N_VECTORS = (N + VECTOR - 1) / VECTOR, SIZE = N_VECTORS * VECTOR;
     struct alignas(16) Vector {
         real x[VECTOR];
     };
-    Vector vectors[N_VECTORS + 1];
+    Vector vectors[N_VECTORS + 1];  ///< one more: there may be none
 
-    ACEPAIR_DEVICE Row(const real *p) {
-        unrolled<0, N_VECTORS>([&](auto k) { vectors[k.value] = read_at_once(reinterpret_cast<const Vector *>(p) + k.value); });
+    ACEPAIR_DEVICE Weights(const real *p) {
+        unrolled<0, N_VECTORS>([&](auto k) { vectors[k.value] = read_vector(reinterpret_cast<const Vector *>(p) + k.value); });
     }
-    template <int K> ACEPAIR_DEVICE real at() const { return vectors[K / VECTOR].x[K % VECTOR]; }
+    template <int K> ACEPAIR_DEVICE real get() const { return vectors[K / VECTOR].x[K % VECTOR]; }
 };
 
 /// What is the same for all species pairs is known when the code is compiled; −1 there means that it has to be read.
@@ -83,29 +83,29 @@ template <int COMPONENT> ACEPAIR_DEVICE ValueSlope envelope(const EnvelopeParame
     return {1, 0};
 }
 
-/// Transform and envelope of one component, the envelope zero from its cutoff on.
-struct Radius {
-    ValueSlope y, env;
+/// What the radial functions of one component depend on; the envelope is zero from its cutoff on.
+struct Transformed {
+    ValueSlope y, envelope;
 };
 
-template <int COMPONENT> ACEPAIR_DEVICE Radius radius(const Radial &radial, int pair, real r, real inverse_r) {
+template <int COMPONENT> ACEPAIR_DEVICE Transformed transformed(const Radial &radial, int pair, real r, real inverse_r) {
     const ValueSlope y = transform<COMPONENT>(radial.transform[pair], r);
-    const ValueSlope env = envelope<COMPONENT>(radial.envelope[pair], r, inverse_r, y);
-    return {y, r < radial.rcut[pair] ? env : ValueSlope{0, 0}};
+    const ValueSlope inside = envelope<COMPONENT>(radial.envelope[pair], r, inverse_r, y);
+    return {y, r < radial.rcut[pair] ? inside : ValueSlope{0, 0}};
 }
 
-/// keep(k, env · P_k(y)), k = 0, 1, ...: P_0 = A_0, P_1 = A_1 y + B_1, P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}. The recurrence is linear,
-/// so that the envelope rides along.
-template <int COMPONENT, class Keep> ACEPAIR_DEVICE void polynomials(const Radius &at, Keep &&keep) {
-    ValueSlope now = at.env, before = {0, 0};
+/// keep(k, envelope · P_k(y)), k = 0, 1, ...: P_0 = A_0, P_1 = A_1 y + B_1, P_k = (A_k y + B_k) P_{k−1} + C_k P_{k−2}. The
+/// recurrence is linear, so that the envelope rides along.
+template <int COMPONENT, class Keep> ACEPAIR_DEVICE void polynomials(const Transformed &distance, Keep &&keep) {
+    ValueSlope now = distance.envelope, before = {0, 0};
     unrolled<0, N_POLYNOMIALS[COMPONENT]>([&](auto number) {
         constexpr int k = number.value, place = 3 * (FIRST_POLYNOMIAL[COMPONENT] + k);
         const real A = RECURRENCE[place], B = RECURRENCE[place + 1], C = RECURRENCE[place + 2];
         if constexpr (k == 0) {
             now = {A * now.value, A * now.slope};
         } else {
-            const real factor = A * at.y.value + B, factor_slope = A * at.y.slope;
-            const ValueSlope last = k == 1 ? at.env : now;
+            const real factor = A * distance.y.value + B, factor_slope = A * distance.y.slope;
+            const ValueSlope last = k == 1 ? distance.envelope : now;
             ValueSlope next = {factor * last.value, factor * last.slope + factor_slope * last.value};
             if constexpr (k > 1) next.value += C * before.value, next.slope += C * before.slope;
             before = now, now = next;
@@ -128,35 +128,36 @@ template <int COMPONENT> ACEPAIR_DEVICE TablePlace find_in_table(const Radial &r
     return {radial.table + (int64_t(pair) * n + i) * ((TABLE_DEGREE[COMPONENT] + 1) * TABLE_COLUMNS[COMPONENT]), u - i, slope};
 }
 
-template <int COMPONENT> ACEPAIR_DEVICE ValueSlope table_value(const TablePlace &place, int k, const Radius &at) {
+template <int COMPONENT> ACEPAIR_DEVICE ValueSlope table_value(const TablePlace &place, int k, const Transformed &distance) {
     ValueSlope f = {0, 0};
     for (int d = TABLE_DEGREE[COMPONENT]; d >= 0; --d) {
         f.slope = f.slope * place.t + f.value;
         f.value = f.value * place.t + read(place.row + d * TABLE_COLUMNS[COMPONENT] + k);
     }
-    f.slope *= place.slope * at.y.slope;
-    return {f.value * at.env.value, f.slope * at.env.value + f.value * at.env.slope};
+    f.slope *= place.slope * distance.y.slope;
+    return {f.value * distance.envelope.value, f.slope * distance.envelope.value + f.value * distance.envelope.slope};
 }
 
 /// keep(k, R_k and dR_k), k < N_R, of the many-body part, the slopes of use only if SLOPES. With moments the polynomials come first.
-template <bool SLOPES, class Keep> ACEPAIR_DEVICE void radial_functions(const Radial &radial, int pair, real r, real inverse_r, Keep &&keep) {
+template <bool SLOPES, class Keep>
+ACEPAIR_DEVICE void radial_functions(const Radial &radial, int pair, real r, real inverse_r, Keep &&keep) {
     constexpr auto kind = BasisKind(RADIAL_KIND[0]);
-    const Radius at = radius<0>(radial, pair, r, inverse_r);
+    const Transformed distance = transformed<0>(radial, pair, r, inverse_r);
     if constexpr (kind == BasisKind::table) {
-        const TablePlace place = find_in_table<0>(radial, pair, at.y.value);
-        unrolled<0, N_R>([&](auto k) { keep(k, table_value<0>(place, k.value, at)); });
+        const TablePlace place = find_in_table<0>(radial, pair, distance.y.value);
+        unrolled<0, N_R>([&](auto k) { keep(k, table_value<0>(place, k.value, distance)); });
     } else if constexpr (kind == BasisKind::recurrence) {
-        polynomials<0>(at, keep);
+        polynomials<0>(distance, keep);
     } else {
         constexpr int N_Q = N_POLYNOMIALS[0], FIRST = N_MOMENT_DEGREES ? N_Q : 0, N_CONTRACTED = N_R - FIRST;
         ValueSlope f[N_CONTRACTED + 1] = {};  // one more: there may be none
-        using Weights = Row<N_CONTRACTED>;
-        const real *const weights = radial.weights + int64_t(pair) * (N_Q * Weights::SIZE);
-        polynomials<0>(at, [&](auto q, ValueSlope P) {
+        using OfPolynomial = Weights<N_CONTRACTED>;
+        const real *const weights = radial.weights + int64_t(pair) * (N_Q * OfPolynomial::SIZE);
+        polynomials<0>(distance, [&](auto q, ValueSlope P) {
             if constexpr (N_MOMENT_DEGREES > 0) keep(q, P);
-            const Weights of_q(weights + q.value * Weights::SIZE);
+            const OfPolynomial of_q(weights + q.value * OfPolynomial::SIZE);
             unrolled<0, N_CONTRACTED>([&](auto k) {
-                const real w = of_q.template at<k.value>();
+                const real w = of_q.template get<k.value>();
                 f[k.value].value += w * P.value;
                 if constexpr (SLOPES) f[k.value].slope += w * P.slope;
             });
@@ -171,14 +172,14 @@ ACEPAIR_DEVICE ValueSlope pair_terms(const Model &model, int pair, real r, real 
     unrolled<1, 1 + N_PAIR_TERMS>([&](auto number) {
         constexpr int component = number.value, n_q = N_POLYNOMIALS[component];
         const Radial &radial = model.radial[component];
-        const Radius at = radius<component>(radial, pair, r, inverse_r);
+        const Transformed distance = transformed<component>(radial, pair, r, inverse_r);
         if constexpr (BasisKind(RADIAL_KIND[component]) == BasisKind::table) {
-            const ValueSlope f = table_value<component>(find_in_table<component>(radial, pair, at.y.value), 0, at);
+            const ValueSlope f = table_value<component>(find_in_table<component>(radial, pair, distance.y.value), 0, distance);
             total.value += f.value, total.slope += f.slope;
         } else {
-            const Row<n_q> weights(radial.weights + int64_t(pair) * Row<n_q>::SIZE);
-            polynomials<component>(at, [&](auto q, ValueSlope P) {
-                const real w = weights.template at<q.value>();
+            const Weights<n_q> weights(radial.weights + int64_t(pair) * Weights<n_q>::SIZE);
+            polynomials<component>(distance, [&](auto q, ValueSlope P) {
+                const real w = weights.template get<q.value>();
                 total.value += w * P.value, total.slope += w * P.slope;
             });
         }

@@ -1,4 +1,4 @@
-// What the kernels that find neighbours and make lists are given; fields as in arguments.hpp.
+// What the kernels of the neighbour search are given; fields as in arguments.hpp.
 #pragma once
 
 #include "device.hpp"
@@ -45,21 +45,6 @@ struct Rows {
     int32_t *neighbor;            ///< (n_edges,) rows
     int32_t *owner;               ///< (n_rows,)
     int32_t *shift;               ///< (n_rows, 3) cell vectors
-};
-
-/// A list as it was found, by centres, and as evaluation wants it, by columns: see List in arguments.hpp.
-struct Ordering {
-    int64_t n_columns, n_owners, n_edges;
-    const int64_t *found_first;   ///< (n_centres + 1,)
-    const int32_t *found;         ///< (n_found,) rows
-    const int32_t *row_species;
-    const int32_t *row_owner;
-    const int32_t *column_atom;
-    const int64_t *first;         ///< (n_columns + 1,)
-    int32_t *neighbor, *centre;   ///< (n_edges,)
-    int64_t *place;               ///< (n_owners,) how many edges have the owner for a neighbour; then where the next of them goes
-    const int64_t *incoming_first;
-    int64_t *incoming;
 };
 
 }  // namespace acepair::gpu

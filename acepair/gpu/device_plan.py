@@ -12,6 +12,7 @@ from .arguments import Struct, field_names
 from .backend import Backend, Kernel, to_device
 from .buffers import Buffers
 from .layout import (
+    GATHER_LANES,
     MAX_COLUMNS,
     MIN_COLUMNS,
     PAD,
@@ -110,7 +111,9 @@ class DevicePlan:
             if gradients:
                 self._launch("backward", n, list_, work, first, n, per_block=per_block)
         if gradients:
-            self._launch("gather_forces", list_.n_owners, list_, work, 0, int(virial))
+            self._launch(
+                "gather_forces", list_.n_owners, list_, work, 0, int(virial), per_block=THREADS // GATHER_LANES
+            )
 
     def begin(self, buffers: Buffers, motion: Struct) -> None:
         """Place atoms and images; all results become zero."""

@@ -12,6 +12,7 @@ PAD = 32  #: columns of a species are filled up to a multiple of this, which eve
 MAX_COLUMNS = 16  #: whose edges one block takes on; a power of two
 MIN_COLUMNS = 4  #: likewise where there are too few columns to keep all multiprocessors busy
 SMALL_TILE, SMALL_TILE_ROWS = 8, 64  #: tile and rows of threads of `products_of_small_tiles`
+GATHER_LANES = 8  #: lanes that gather the edges of one atom; a power of two
 BLOCK_EDGES_BYTES = 16 * -(-(4 + 8 * MAX_COLUMNS) // 16)  #: of struct BlockEdges
 _ENERGIES = 8 * 512  # bytes for one number of every thread of blocks of products, at most
 

@@ -104,12 +104,13 @@ class DeviceList:
         n_edges, n_owners = self.n_edges, self.n_owners
         neighbor, centre = (xp.empty(max(n_edges, 1), dtype=xp.int32) for _ in range(2))
         incoming_first = xp.zeros(n_owners + 1, dtype=xp.int64)
-        incoming, place = xp.empty(max(n_edges, 1), dtype=xp.int64), xp.zeros(max(n_owners, 1), dtype=xp.int64)
+        incoming, unsorted = (xp.empty(max(n_edges, 1), dtype=xp.int64) for _ in range(2))
+        place = xp.zeros(max(n_owners, 1), dtype=xp.int64)
         ordered = {"neighbor": neighbor, "centre": centre, "incoming_first": incoming_first, "incoming": incoming}
         if not n_edges:
             return ordered
         sizes = {"n_columns": self.n_columns, "n_owners": n_owners, "n_edges": n_edges}
-        list_ = Struct(backend, "Ordering", **sizes, **found, **ordered, place=place)
+        list_ = Struct(backend, "Ordering", **sizes, **found, **ordered, unsorted=unsorted, place=place)
 
         def launch(name: str, n: int, per_block: int) -> None:
             backend.kernel(unit_source("lists"), name)(-(-n // per_block), THREADS, 0, (list_.value, None, None), 0, 0)
@@ -118,7 +119,7 @@ class DeviceList:
         incoming_first[1:] = xp.cumsum(place)
         place[:] = incoming_first[:-1]
         launch("place_incoming", n_edges, THREADS)
-        launch("sort_incoming", n_owners, THREADS)
+        launch("sort_incoming", n_owners, THREADS // 32)
         return ordered
 
 

@@ -95,28 +95,32 @@ def search_neighbors(
         "cell_first": None,
         "count": xp.zeros(n, dtype=xp.int64),
         "first": None,
+        "packed": xp.empty((max(n, 1), 4)),
         "key": None,
+        "sorted_key": None,
     }
 
-    def launch(name: str, fill: int = 0) -> None:
+    def launch(name: str, *, fill: int = 0, per_block: int = THREADS) -> None:
         if n:
             search = Struct(backend, "Search", **state)
-            backend.kernel(unit_source("search"), name)(
-                -(-n // THREADS), THREADS, 0, (atoms.value, search.value, None), 0, fill
-            )
+            kernel = backend.kernel(unit_source("search"), name)
+            kernel(-(-n // per_block), THREADS, 0, (atoms.value, search.value, None), 0, fill)
 
     launch("bin_atoms")
     cell = state["cell"][:n]
     state["order"] = to_device(backend, stable_order(backend, cell), np.int64)
     cell_first = places_in(backend, cell[state["order"][:n]], xp.arange(n_cells + 1))
     state["cell_first"] = to_device(backend, cell_first, np.int64)
+    launch("pack_atoms")
     launch("find_neighbors")
     first = xp.zeros(n + 1, dtype=xp.int64)
     first[1:] = xp.cumsum(state["count"])
     n_edges = int(first[-1])
-    state["first"], state["key"] = first, xp.empty(max(n_edges, 1), dtype=xp.int64)
+    state["first"] = first
+    state["key"], state["sorted_key"] = (xp.empty(max(n_edges, 1), dtype=xp.int64) for _ in range(2))
     launch("find_neighbors", fill=1)
-    return _rows(backend, first, state["key"][:n_edges], state["wrap"], image_reach)
+    launch("sort_neighbors", per_block=THREADS // 32)
+    return _rows(backend, first, state["sorted_key"][:n_edges], state["wrap"], image_reach)
 
 
 def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: IntArray) -> Found:

@@ -12,7 +12,17 @@ import numpy as np
 from .._types import FloatArray
 from ..plan import Plan, RadialPlan
 from .backend import KERNELS
-from .layout import BLOCK_EDGES_BYTES, MAX_COLUMNS, PAD, SMALL_TILE, SMALL_TILE_ROWS, THREADS, Layout, pool_stride
+from .layout import (
+    BLOCK_EDGES_BYTES,
+    GATHER_LANES,
+    MAX_COLUMNS,
+    PAD,
+    SMALL_TILE,
+    SMALL_TILE_ROWS,
+    THREADS,
+    Layout,
+    pool_stride,
+)
 from .sums import Sums
 from .tables import Channels, Products
 
@@ -49,6 +59,7 @@ def model_source(
         "RESIDENT_EDGES": layout.resident_edges,
         "MAX_COLUMNS": MAX_COLUMNS,
         "PAD": PAD,
+        "GATHER_LANES": GATHER_LANES,
         "POOL_STRIDE": pool_stride(layout.edge_threads),
         "BLOCK_EDGES_BYTES": BLOCK_EDGES_BYTES,
     }

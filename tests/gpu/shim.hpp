@@ -48,6 +48,12 @@ template <class Predicate> unsigned ballot(Predicate &&predicate) {
     return bits;
 }
 inline int count_bits(unsigned bits) { return __builtin_popcount(bits); }
+template <int N> void sum_of_lanes(PerLane<double> &number) {
+    for (int step = N / 2; step; step /= 2) {
+        const PerLane<double> before = number;
+        for (int lane = 0; lane < 32; ++lane) number.of_lane[lane] += before.of_lane[lane ^ step];
+    }
+}
 
 }  // namespace acepair::gpu
 

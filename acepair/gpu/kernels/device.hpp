@@ -62,6 +62,10 @@ template <class T> struct PerLane {
 /// Bit l is what lane l says.
 template <class Predicate> ACEPAIR_DEVICE unsigned ballot(Predicate &&predicate) { return __ballot_sync(~0u, predicate(threadIdx.x % 32)); }
 ACEPAIR_DEVICE int count_bits(unsigned bits) { return __popc(bits); }
+/// Every lane gets the sum over the N lanes, one after the other, that it belongs to; the same bits each time.
+template <int N> ACEPAIR_DEVICE void sum_of_lanes(PerLane<double> &number) {
+    for (int step = N / 2; step; step /= 2) number.own += __shfl_xor_sync(~0u, number.own, step);
+}
 
 }  // namespace acepair::gpu
 

@@ -3,29 +3,41 @@
 
 namespace acepair::gpu {
 
-/// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Threads: owners.
+/// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Warps: 32 / GATHER_LANES owners.
 ACEPAIR_KERNEL(THREADS, 1)
 gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
-    ACEPAIR_PHASE(t) {
-        const int64_t j = block_index() * THREADS + t;
-        if (j >= list.n_owners) continue;
-        double f[3] = {0, 0, 0}, v[9] = {0, 0, 0, 0, 0, 0, 0, 0, 0};
-        const int64_t end = list.incoming_first[j + 1];
-        for (int64_t k = list.incoming_first[j]; k < end; ++k) {
-            const int64_t e = read(list.incoming + k);
-            const Four<real> gradient = load_four(work.gradient + 4 * e);
-            const double g[3] = {double(gradient.x), double(gradient.y), double(gradient.z)};
-            for (int c = 0; c < 3; ++c) f[c] += g[c];
-            if (!want_virial) continue;
-            const Four<double> from = load_four(work.xyzs + 4 * int64_t(read(list.centre + e)));
-            const Four<double> to = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + e)));
-            const double D[3] = {to.x - from.x, to.y - from.y, to.z - from.z};
-            for (int r = 0; r < 3; ++r)
-                for (int c = 0; c < 3; ++c) v[3 * r + c] += D[r] * g[c];
+    ACEPAIR_WARPS(warp) {
+        const int64_t first_owner = (block_index() * (THREADS / 32) + warp) * (32 / GATHER_LANES);
+        PerLane<double> f[3], v[9];
+        ACEPAIR_LANES(lane) {
+            for (int c = 0; c < 3; ++c) f[c][lane] = 0;
+            for (int c = 0; c < 9; ++c) v[c][lane] = 0;
+            const int64_t j = first_owner + lane / GATHER_LANES;
+            if (j >= list.n_owners) continue;
+            const int64_t end = list.incoming_first[j + 1];
+            for (int64_t k = list.incoming_first[j] + lane % GATHER_LANES; k < end; k += GATHER_LANES) {
+                const int64_t e = read(list.incoming + k);
+                const Four<real> gradient = load_four(work.gradient + 4 * e);
+                const double g[3] = {double(gradient.x), double(gradient.y), double(gradient.z)};
+                for (int c = 0; c < 3; ++c) f[c][lane] += g[c];
+                if (!want_virial) continue;
+                const Four<double> from = load_four(work.xyzs + 4 * int64_t(read(list.centre + e)));
+                const Four<double> to = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + e)));
+                const double D[3] = {to.x - from.x, to.y - from.y, to.z - from.z};
+                for (int r = 0; r < 3; ++r)
+                    for (int c = 0; c < 3; ++c) v[3 * r + c][lane] += D[r] * g[c];
+            }
         }
-        for (int c = 0; c < 3; ++c) work.forces[3 * j + c] -= f[c];
+        for (int c = 0; c < 3; ++c) sum_of_lanes<GATHER_LANES>(f[c]);
         if (want_virial)
-            for (int c = 0; c < 9; ++c) work.site_virial[9 * j + c] -= v[c];
+            for (int c = 0; c < 9; ++c) sum_of_lanes<GATHER_LANES>(v[c]);
+        ACEPAIR_LANES(lane) {
+            const int64_t j = first_owner + lane / GATHER_LANES;
+            if (lane % GATHER_LANES || j >= list.n_owners) continue;
+            for (int c = 0; c < 3; ++c) work.forces[3 * j + c] -= f[c][lane];
+            if (want_virial)
+                for (int c = 0; c < 9; ++c) work.site_virial[9 * j + c] -= v[c][lane];
+        }
     }
 }
 

@@ -38,18 +38,18 @@ ACEPAIR_KERNEL(THREADS, 1)
 place_incoming(ACEPAIR_BY_VALUE(Ordering) ordering, const void *, const void *, int64_t, int64_t) {
     ACEPAIR_PHASE(t) {
         const int64_t e = block_index() * THREADS + t;
-        if (e < ordering.n_edges) ordering.incoming[fetch_add_one(ordering.place + read(ordering.row_owner + ordering.neighbor[e]))] = e;
+        if (e < ordering.n_edges) ordering.unsorted[fetch_add_one(ordering.place + read(ordering.row_owner + ordering.neighbor[e]))] = e;
     }
 }
 
-/// Threads: owners.
+/// Warps: owners.
 ACEPAIR_KERNEL(THREADS, 1)
 sort_incoming(ACEPAIR_BY_VALUE(Ordering) ordering, const void *, const void *, int64_t, int64_t) {
-    ACEPAIR_PHASE(t) {
-        const int64_t j = block_index() * THREADS + t;
+    ACEPAIR_WARPS(warp) {
+        const int64_t j = block_index() * (THREADS / 32) + warp;
         if (j >= ordering.n_owners) continue;
         const int64_t first = ordering.incoming_first[j];
-        sort_keys(ordering.incoming + first, ordering.incoming_first[j + 1] - first);
+        sort_by_warp(ordering.unsorted + first, ordering.incoming_first[j + 1] - first, ordering.incoming + first);
     }
 }
 

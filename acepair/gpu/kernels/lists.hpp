@@ -17,7 +17,7 @@ struct Ordering {
     int32_t *neighbor, *centre;   ///< (n_edges,)
     int64_t *place;               ///< (n_owners,) how many edges have the owner for a neighbour; then where the next of them goes
     const int64_t *incoming_first;
-    int64_t *incoming;
+    int64_t *unsorted, *incoming; ///< (n_edges,)
 };
 
 }  // namespace acepair::gpu

@@ -26,60 +26,88 @@ ACEPAIR_KERNEL(THREADS, 1) bin_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_V
     }
 }
 
-/// Count neighbours (fill = 0), or write their keys, sorted (fill = 1).
+/// Put positions, wrapped and relative to the first atom of a structure, into the order of the cells. Threads: atoms in that order.
+ACEPAIR_KERNEL(THREADS, 1)
+pack_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
+    ACEPAIR_PHASE(t) {
+        const int64_t k = block_index() * THREADS + t;
+        if (k >= atoms.n_atoms) continue;
+        const int64_t i = search.order[k];
+        const int structure = atoms.structure[i];
+        const double *const h = atoms.grid[structure].cell, *x = atoms.positions + 3 * i;
+        const double *const origin = atoms.positions + 3 * atoms.structure_first[structure];
+        const int32_t *const w = search.wrap + 3 * i;
+        const auto along = [&](int c) { return (x[c] - origin[c]) - (w[0] * h[c] + w[1] * h[3 + c] + w[2] * h[6 + c]); };
+        store_four(search.packed + 4 * k, {along(0), along(1), along(2), double(i)});
+    }
+}
+
+/// Count neighbours (fill = 0), or write their keys (fill = 1). Threads: atoms in the order of cells, so that they look at the same ones.
 ACEPAIR_KERNEL(THREADS, 1)
 find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t fill) {
     ACEPAIR_PHASE(t) {
-        const int64_t i = block_index() * THREADS + t;
-        if (i >= atoms.n_atoms) continue;
+        const int64_t place = block_index() * THREADS + t;
+        if (place >= atoms.n_atoms) continue;
+        const Four<double> centre = load_four(search.packed + 4 * place);
+        const int64_t i = int64_t(centre.w);
         const Grid &grid = atoms.grid[atoms.structure[i]];
-        const double cutoff2 = atoms.cutoff[0] * atoms.cutoff[0], *h = grid.cell, *x = atoms.positions + 3 * i;
-        const int64_t *R = atoms.image_reach, n_images = (2 * R[0] + 1) * (2 * R[1] + 1) * (2 * R[2] + 1);
-        const int32_t *w_i = search.wrap + 3 * i;
-        int64_t own[3], rest = search.cell[i] - grid.first_cell;
-        for (int k = 2; k >= 0; --k) own[k] = rest % grid.n[k], rest /= grid.n[k];
+        const double cutoff2 = atoms.cutoff[0] * atoms.cutoff[0];
+        // what is written below could be these: they are read once
+        double h[9];
+        int64_t n[3], reach[3], width[3], image_reach[3], own[3], rest = search.cell[i] - grid.first_cell;
+        for (int k = 0; k < 9; ++k) h[k] = grid.cell[k];
+        for (int k = 0; k < 3; ++k) {
+            n[k] = grid.n[k], reach[k] = grid.reach[k];
+            image_reach[k] = atoms.image_reach[k], width[k] = 2 * image_reach[k] + 1;
+        }
+        const bool periodic[3] = {grid.periodic[0] != 0, grid.periodic[1] != 0, grid.periodic[2] != 0};
+        const int64_t first_cell = grid.first_cell, n_images = width[0] * width[1] * width[2];
+        for (int k = 2; k >= 0; --k) own[k] = rest % n[k], rest /= n[k];
 
-        int64_t n_found = 0, *key = fill ? search.key + search.first[i] : nullptr;
+        int64_t n_found = 0, *const key = fill ? search.key + search.first[i] : nullptr;
         int64_t d[3] = {0, 0, 0}, c[3], shift[3];
         const auto locate = [&](int k) {  // cell and shift along an axis; false if there is nothing
             c[k] = own[k] + d[k], shift[k] = 0;
-            if (c[k] >= 0 && c[k] < grid.n[k]) return true;
-            if (!grid.periodic[k]) return false;
-            shift[k] = c[k] >= 0 ? c[k] / grid.n[k] : -((grid.n[k] - 1 - c[k]) / grid.n[k]);
-            c[k] -= shift[k] * grid.n[k];
+            if (c[k] >= 0 && c[k] < n[k]) return true;
+            if (!periodic[k]) return false;
+            shift[k] = c[k] >= 0 ? c[k] / n[k] : -((n[k] - 1 - c[k]) / n[k]);
+            c[k] -= shift[k] * n[k];
             return true;
         };
-        for (d[0] = -grid.reach[0]; d[0] <= grid.reach[0]; ++d[0]) {
+        for (d[0] = -reach[0]; d[0] <= reach[0]; ++d[0]) {
             if (!locate(0)) continue;
-            for (d[1] = -grid.reach[1]; d[1] <= grid.reach[1]; ++d[1]) {
+            for (d[1] = -reach[1]; d[1] <= reach[1]; ++d[1]) {
                 if (!locate(1)) continue;
-                for (d[2] = -grid.reach[2]; d[2] <= grid.reach[2]; ++d[2]) {
+                for (d[2] = -reach[2]; d[2] <= reach[2]; ++d[2]) {
                     if (!locate(2)) continue;
-                    const int64_t cell = grid.first_cell + (c[0] * grid.n[1] + c[1]) * grid.n[2] + c[2];
-                    const int64_t image = ((shift[0] + R[0]) * (2 * R[1] + 1) + shift[1] + R[1]) * (2 * R[2] + 1) + shift[2] + R[2];
+                    const int64_t cell = first_cell + (c[0] * n[1] + c[1]) * n[2] + c[2], end = search.cell_first[cell + 1];
+                    const int64_t image = ((shift[0] + image_reach[0]) * width[1] + shift[1] + image_reach[1]) * width[2] +
+                                          shift[2] + image_reach[2];
                     const bool own_image = shift[0] == 0 && shift[1] == 0 && shift[2] == 0;
-                    for (int64_t k = search.cell_first[cell]; k < search.cell_first[cell + 1]; ++k) {
-                        const int64_t j = search.order[k];
-                        if (j == i && own_image) continue;
-                        const double *y = atoms.positions + 3 * j;
-                        const int32_t *w_j = search.wrap + 3 * j;
-                        double d2 = 0, S[3];
-                        for (int a = 0; a < 3; ++a) S[a] = double(shift[a] - w_j[a] + w_i[a]);
-                        for (int a = 0; a < 3; ++a) {
-                            const double D = (y[a] - x[a]) + (S[0] * h[a] + S[1] * h[3 + a] + S[2] * h[6 + a]);
-                            d2 += D * D;
-                        }
-                        if (!(d2 < cutoff2)) continue;
-                        if (fill) key[n_found] = j * n_images + image;
+                    const double s[3] = {double(shift[0]), double(shift[1]), double(shift[2])};
+                    const double x = s[0] * h[0] + s[1] * h[3] + s[2] * h[6] - centre.x;
+                    const double y = s[0] * h[1] + s[1] * h[4] + s[2] * h[7] - centre.y;
+                    const double z = s[0] * h[2] + s[1] * h[5] + s[2] * h[8] - centre.z;
+                    for (int64_t k = search.cell_first[cell]; k < end; ++k) {
+                        const Four<double> other = load_four(search.packed + 4 * k);
+                        const double dx = other.x + x, dy = other.y + y, dz = other.z + z;
+                        if (!(dx * dx + dy * dy + dz * dz < cutoff2) || (k == place && own_image)) continue;
+                        if (fill) key[n_found] = int64_t(other.w) * n_images + image;
                         ++n_found;
                     }
                 }
             }
         }
-        if (fill)
-            sort_keys(key, n_found);
-        else
-            search.count[i] = n_found;
+        if (!fill) search.count[i] = n_found;
+    }
+}
+
+/// Sort the keys of every atom. Warps: atoms.
+ACEPAIR_KERNEL(THREADS, 1)
+sort_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
+    ACEPAIR_WARPS(warp) {
+        const int64_t i = block_index() * (THREADS / 32) + warp;
+        if (i < atoms.n_atoms) sort_by_warp(search.key + search.first[i], search.first[i + 1] - search.first[i], search.sorted_key + search.first[i]);
     }
 }
 

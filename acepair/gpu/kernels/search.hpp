@@ -32,13 +32,14 @@ struct Search {
     const int64_t *cell_first;    ///< (n_cells + 1,)
     int64_t *count;               ///< (n_atoms,) neighbours
     const int64_t *first;         ///< (n_atoms + 1,)
-    int64_t *key;                 ///< (n_edges,) neighbour · number of images + image, in ascending order
+    double *packed;               ///< (n_atoms, 4) by cell: wrapped positions (Å) and number
+    int64_t *key, *sorted_key;    ///< (n_edges,) neighbour · number of images + image; in ascending order for each atom
 };
 
 /// Atoms and the images that are somebody's neighbour: the rows of a list.
 struct Rows {
     int64_t n_atoms, n_edges, n_rows, n_images;  ///< n_images: that an atom may have, itself included
-    const int64_t *key;           ///< (n_edges,) as in Search
+    const int64_t *key;           ///< (n_edges,) as Search's, sorted
     const int64_t *image_key;     ///< (n_rows − n_atoms,) in ascending order
     const int64_t *image_reach;   ///< as in Atoms
     const int32_t *wrap;          ///< as in Search

@@ -1,21 +1,20 @@
-// Sorting of a few numbers by one thread.
+// Sorting of some tens of numbers, each different from the others.
 #pragma once
 
 #include "device.hpp"
 
 namespace acepair::gpu {
 
-/// Sort `n` keys; Shell's method needs no memory and gets along with long rows.
-ACEPAIR_DEVICE void sort_keys(int64_t *key, int64_t n) {
-    int64_t gap = 1;
-    while (gap < n / 3) gap = 3 * gap + 1;
-    for (; gap > 0; gap /= 3)
-        for (int64_t a = gap; a < n; ++a) {
-            const int64_t moving = key[a];
-            int64_t b = a;
-            for (; b >= gap && key[b - gap] > moving; b -= gap) key[b] = key[b - gap];
-            key[b] = moving;
+/// Write n numbers to another array, in ascending order: every lane counts how many are less than its own.
+ACEPAIR_DEVICE void sort_by_warp(const int64_t *numbers, int64_t n, int64_t *sorted) {
+    ACEPAIR_LANES(lane) {
+        for (int64_t k = lane; k < n; k += 32) {
+            const int64_t own = read(numbers + k);
+            int64_t rank = 0;
+            for (int64_t other = 0; other < n; ++other) rank += read(numbers + other) < own;
+            sorted[rank] = own;
         }
+    }
 }
 
 }  // namespace acepair::gpu

@@ -48,7 +48,7 @@ class Engine:
     elements : tuple of str
         What species indices stand for.
     dtype : {"float64", "float32"}
-        Of what is evaluated for edges and products; positions, energies and the sums of forces are float64 anyway.
+        Of what is evaluated for edges and products; positions and the sums of energies and forces are float64 anyway.
     backend : Backend, optional
         The current CUDA device unless given.
     layout : Layout, optional

@@ -28,7 +28,7 @@ class Evaluator:
     skin : float
         Of neighbour lists, Å.
     dtype : {"float64", "float32"}
-        Of what is evaluated for edges and products; positions, energies and the sums that make forces are float64.
+        Of what is evaluated for edges and products; positions and the sums of energies and forces are float64.
     backend : Backend, optional
         The current CUDA device unless given.
 

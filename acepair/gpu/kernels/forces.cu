@@ -3,7 +3,8 @@
 
 namespace acepair::gpu {
 
-/// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Warps: 32 / GATHER_LANES owners.
+/// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Warps: 32 / GATHER_LANES
+/// owners.
 ACEPAIR_KERNEL(THREADS, 1)
 gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
     ACEPAIR_WARPS(warp) {

@@ -107,7 +107,9 @@ ACEPAIR_KERNEL(THREADS, 1)
 sort_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t) {
     ACEPAIR_WARPS(warp) {
         const int64_t i = block_index() * (THREADS / 32) + warp;
-        if (i < atoms.n_atoms) sort_by_warp(search.key + search.first[i], search.first[i + 1] - search.first[i], search.sorted_key + search.first[i]);
+        if (i >= atoms.n_atoms) continue;
+        const int64_t first = search.first[i];
+        sort_by_warp(search.key + first, search.first[i + 1] - first, search.sorted_key + first);
     }
 }
 

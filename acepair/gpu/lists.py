@@ -47,28 +47,15 @@ class DeviceList:
         structure_first: npt.NDArray[np.int64],
         n_species: int,
     ) -> None:
-        xp = backend.xp
-        self._backend = backend
+        xp, self._backend = backend.xp, backend
         n_centres, self.n_rows = len(first) - 1, len(row_owner)
         self.n_owners, self.n_structures = int(structure_first[-1]), len(structure_first) - 1
-        species = row_species[:n_centres]
-        column_atom, column_species = _columns(backend, species, n_species)
+        column_atom, column_species = _columns(backend, row_species[:n_centres], n_species)
         self.n_columns = len(column_atom)
-
-        n_neighbors = first[1:] - first[:-1]
-        counts = xp.where(column_atom >= 0, n_neighbors[column_atom], 0) if n_centres else column_atom
+        counts = xp.where(column_atom >= 0, (first[1:] - first[:-1])[column_atom], 0) if n_centres else column_atom
         column_first = xp.zeros(self.n_columns + 1, dtype=xp.int64)
         column_first[1:] = xp.cumsum(counts)
         self.n_edges = int(column_first[-1])
-        found = {
-            "found_first": (first, np.int64),
-            "found": (neighbor, np.int32),
-            "row_species": (row_species, np.int32),
-            "row_owner": (row_owner, np.int32),
-            "column_atom": (column_atom, np.int32),
-            "first": (column_first, np.int64),
-        }
-        ordered = self._order({name: to_device(backend, array, dtype) for name, (array, dtype) in found.items()})
         starts = xp.asarray(structure_first)
         segment_first, structure_segment = _segments(structure_first)
         self.n_segments = len(segment_first) - 1
@@ -76,7 +63,6 @@ class DeviceList:
             "column_atom": (column_atom, np.int32),
             "column_species": (column_species, np.int32),
             "first": (column_first, np.int64),
-            **{name: (array, array.dtype) for name, array in ordered.items()},
             "row_owner": (row_owner, np.int32),
             "row_shift": (row_shift, np.int32),
             "row_species": (row_species, np.int32),
@@ -86,6 +72,7 @@ class DeviceList:
             "structure_segment": (structure_segment, np.int64),
         }
         self.arrays = {name: to_device(backend, array, dtype) for name, (array, dtype) in arrays.items()}
+        self.arrays |= self._order_edges(to_device(backend, first, np.int64), to_device(backend, neighbor, np.int32))
         self.struct = Struct(
             backend,
             "List",
@@ -98,22 +85,34 @@ class DeviceList:
             **self.arrays,
         )
 
-    def _order(self, found: dict[str, Any]) -> dict[str, Any]:
+    def _order_edges(self, found_first: Any, found: Any) -> dict[str, Any]:
         """Order edges by column and species, and by the owners of their neighbours."""
         backend, xp = self._backend, self._backend.xp
         n_edges, n_owners = self.n_edges, self.n_owners
         neighbor, centre = (xp.empty(max(n_edges, 1), dtype=xp.int32) for _ in range(2))
-        incoming_first = xp.zeros(n_owners + 1, dtype=xp.int64)
         incoming, unsorted = (xp.empty(max(n_edges, 1), dtype=xp.int64) for _ in range(2))
-        place = xp.zeros(max(n_owners, 1), dtype=xp.int64)
+        incoming_first = xp.zeros(n_owners + 1, dtype=xp.int64)
         ordered = {"neighbor": neighbor, "centre": centre, "incoming_first": incoming_first, "incoming": incoming}
         if not n_edges:
             return ordered
-        sizes = {"n_columns": self.n_columns, "n_owners": n_owners, "n_edges": n_edges}
-        list_ = Struct(backend, "Ordering", **sizes, **found, **ordered, unsorted=unsorted, place=place)
+        place = xp.zeros(n_owners, dtype=xp.int64)
+        ordering = Struct(
+            backend,
+            "Ordering",
+            n_columns=self.n_columns,
+            n_owners=n_owners,
+            n_edges=n_edges,
+            found_first=found_first,
+            found=found,
+            **{name: self.arrays[name] for name in ("row_species", "row_owner", "column_atom", "first")},
+            **ordered,
+            unsorted=unsorted,
+            place=place,
+        )
 
         def launch(name: str, n: int, per_block: int) -> None:
-            backend.kernel(unit_source("lists"), name)(-(-n // per_block), THREADS, 0, (list_.value, None, None), 0, 0)
+            kernel = backend.kernel(unit_source("lists"), name)
+            kernel(-(-n // per_block), THREADS, 0, (ordering.value, None, None), 0, 0)
 
         launch("order_edges", self.n_columns, THREADS // 32)
         incoming_first[1:] = xp.cumsum(place)

@@ -89,10 +89,10 @@ class DeviceList:
         """Order edges by column and species, and by the owners of their neighbours."""
         backend, xp = self._backend, self._backend.xp
         n_edges, n_owners = self.n_edges, self.n_owners
-        neighbor, centre = (xp.empty(max(n_edges, 1), dtype=xp.int32) for _ in range(2))
-        incoming, unsorted = (xp.empty(max(n_edges, 1), dtype=xp.int64) for _ in range(2))
-        incoming_first = xp.zeros(n_owners + 1, dtype=xp.int64)
-        ordered = {"neighbor": neighbor, "centre": centre, "incoming_first": incoming_first, "incoming": incoming}
+        names = ("neighbor", "centre", "incoming_centre", "incoming_neighbor")
+        ordered = {name: xp.empty(max(n_edges, 1), dtype=xp.int32) for name in names}
+        incoming_first = ordered["incoming_first"] = xp.zeros(n_owners + 1, dtype=xp.int64)
+        ordered["incoming"], unsorted = (xp.empty(max(n_edges, 1), dtype=xp.int64) for _ in range(2))
         if not n_edges:
             return ordered
         place = xp.zeros(n_owners, dtype=xp.int64)

@@ -81,6 +81,7 @@ struct List {
     const int32_t *centre;          ///< (n_edges,) row of the centre
     const int64_t *incoming_first;  ///< (n_owners + 1,)
     const int64_t *incoming;        ///< (n_edges,) edges by the owner of their neighbour
+    const int32_t *incoming_centre, *incoming_neighbor; ///< (n_edges,) their rows once more, in this order
     const int32_t *row_owner;       ///< (n_rows,)
     const int32_t *row_shift;       ///< (n_rows, 3) cell vectors
     const int32_t *row_species;     ///< (n_rows,) −1: ignored

@@ -22,8 +22,8 @@ gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_V
                 const double g[3] = {double(gradient.x), double(gradient.y), double(gradient.z)};
                 for (int c = 0; c < 3; ++c) f[c][lane] += g[c];
                 if (!want_virial) continue;
-                const Four<double> from = load_four(work.xyzs + 4 * int64_t(read(list.centre + e)));
-                const Four<double> to = load_four(work.xyzs + 4 * int64_t(read(list.neighbor + e)));
+                const Four<double> from = load_four(work.xyzs + 4 * int64_t(read(list.incoming_centre + k)));
+                const Four<double> to = load_four(work.xyzs + 4 * int64_t(read(list.incoming_neighbor + k)));
                 const double D[3] = {to.x - from.x, to.y - from.y, to.z - from.z};
                 for (int r = 0; r < 3; ++r)
                     for (int c = 0; c < 3; ++c) v[3 * r + c][lane] += D[r] * g[c];

@@ -49,7 +49,11 @@ sort_incoming(ACEPAIR_BY_VALUE(Ordering) ordering, const void *, const void *, i
         const int64_t j = block_index() * (THREADS / 32) + warp;
         if (j >= ordering.n_owners) continue;
         const int64_t first = ordering.incoming_first[j];
-        sort_by_warp(ordering.unsorted + first, ordering.incoming_first[j + 1] - first, ordering.incoming + first);
+        sort_by_warp(ordering.unsorted + first, ordering.incoming_first[j + 1] - first, [&](int64_t rank, int64_t e) {
+            ordering.incoming[first + rank] = e;
+            ordering.incoming_centre[first + rank] = read(ordering.centre + e);
+            ordering.incoming_neighbor[first + rank] = read(ordering.neighbor + e);
+        });
     }
 }
 

@@ -18,6 +18,7 @@ struct Ordering {
     int64_t *place;               ///< (n_owners,) how many edges have the owner for a neighbour; then where the next of them goes
     const int64_t *incoming_first;
     int64_t *unsorted, *incoming; ///< (n_edges,)
+    int32_t *incoming_centre, *incoming_neighbor; ///< (n_edges,)
 };
 
 }  // namespace acepair::gpu

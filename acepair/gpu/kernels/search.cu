@@ -109,7 +109,8 @@ sort_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, c
         const int64_t i = block_index() * (THREADS / 32) + warp;
         if (i >= atoms.n_atoms) continue;
         const int64_t first = search.first[i];
-        sort_by_warp(search.key + first, search.first[i + 1] - first, search.sorted_key + first);
+        int64_t *const sorted = search.sorted_key + first;
+        sort_by_warp(search.key + first, search.first[i + 1] - first, [&](int64_t rank, int64_t key) { sorted[rank] = key; });
     }
 }
 

@@ -10,6 +10,7 @@ from reference.cases import model_path
 from acepair.evaluate import Evaluator as HostEvaluator
 from acepair.gpu import Evaluator
 from acepair.gpu.geometry import complete_cells
+from acepair.gpu.lists import _segments
 from acepair.gpu.search import search_neighbors
 from acepair.io import read_acejax
 from acepair.neighbors import NeighborCache, find_neighbors
@@ -65,6 +66,18 @@ def test_completed_cells(pbc):
     cell, periodic = np.array([[4.0, 1, 0], [0.5, 5, 2], [1, -1, 6]]), np.array(pbc, dtype=bool)
     expected = _neighbors.complete_cell(cell, periodic)[0]
     assert_allclose(complete_cells(cell[None], periodic[None])[0], expected, atol=1e-15)
+
+
+@pytest.mark.parametrize("sizes", [[0, 5, 1024, 1025, 0], [3_000_000], []])
+def test_segments_divide_structures(sizes):
+    starts = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    first, of_structure = _segments(starts)
+    assert first[-1] == starts[-1]
+    assert (np.diff(first) > 0).all()
+    assert (np.diff(of_structure) <= 256).all()
+    assert_array_equal(
+        first[of_structure[:-1]][np.array(sizes, dtype=int) > 0], starts[:-1][np.array(sizes, dtype=int) > 0]
+    )
 
 
 @pytest.mark.parametrize("skin", [0.0, 0.4])

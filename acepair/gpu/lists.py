@@ -12,7 +12,10 @@ from .backend import Backend, places_in, stable_order, to_device
 from .layout import PAD, THREADS
 from .source import unit_source
 
-_SEGMENT = 1024  # atoms whose energies one block sums
+_SEGMENT, _MOST_SEGMENTS = (
+    1024,
+    256,
+)  # atoms whose energies one block sums, unless that makes too many blocks of a structure
 
 
 class DeviceList:
@@ -139,9 +142,11 @@ def _columns(backend: Backend, species: Any, n_species: int) -> tuple[Any, Any]:
 
 def _segments(structure_first: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Cut structures into segments; where each begins, and the first segment of every structure."""
-    n_segments = -(-np.diff(structure_first) // _SEGMENT)
+    n_atoms = np.diff(structure_first)
+    length = np.maximum(_SEGMENT, -(-n_atoms // _MOST_SEGMENTS))
+    n_segments = -(-n_atoms // length)
     structure_segment = np.concatenate(([0], np.cumsum(n_segments)))
     segment = np.arange(structure_segment[-1])
     structure = np.searchsorted(structure_segment, segment, side="right") - 1
-    begin = structure_first[structure] + (segment - structure_segment[structure]) * _SEGMENT
+    begin = structure_first[structure] + (segment - structure_segment[structure]) * length[structure]
     return np.append(begin, structure_first[-1]), structure_segment

@@ -22,14 +22,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from gpu.stored import CASES, load
 
-from acepair.gpu.layout import Layout, choose_layout, scratch_nodes, sizes_of
+from acepair.gpu.layout import Layout, choose_layout, resident_tiles, scratch_nodes, sizes_of
 from acepair.gpu.sums import make_sums
 from acepair.gpu.tables import make_channels, make_products
 from acepair.plan import BasisKind, Plan, RadialPlan
 
 PEAK = {"float64": 33.5e12 / 2, "float32": 67e12 / 2}  #: operations a second of an H200, by NVIDIA's datasheet
 BANDWIDTH = 4.3e12  #: bytes a second, measured by a copy on an H200
-WAVEFRONTS = 132 * 1.98e9  #: a second: multiprocessors of an H200, and their clock
+MULTIPROCESSORS, MAX_SHARED, CACHE = (
+    132,
+    227 * 1024,
+    50e6,
+)  #: of an H200; bytes of a block, and of the second-level cache
+WAVEFRONTS = MULTIPROCESSORS * 1.98e9  #: a second, by the clock
 _SHAPE = 30  # operations of distance, transform and envelope
 
 
@@ -53,7 +58,7 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
     sums = make_sums(plan)
     channels, products = make_channels(sums.edges), make_products(plan.dag, plan.coefficients)
     sizes = sizes_of(plan, sums)
-    layout = layout or choose_layout(sizes, size, 227 * 1024)
+    layout = layout or choose_layout(sizes, size, MAX_SHARED)
     n_A, n_sums, n_Y, n_pairs = plan.n_A, sums.edges.n_A, (plan.lmax + 1) ** 2, len(plan.rcut)
     # channels that a species pair leaves out are not evaluated
     used = float((channels.sum >= 0).sum()) / n_pairs
@@ -65,6 +70,9 @@ def count(plan: Plan, n_edges: float, n_list: float, dtype: str, layout: Layout 
     unmixed = 0 if sums.mix is None else n_A
     leaves, uses = len(products.leaf_other), len(products.use)
     outside = scratch_nodes(sizes, layout)
+    tiles = MULTIPROCESSORS * resident_tiles(sizes, layout, size, MAX_SHARED)
+    if outside * size * layout.tile * tiles <= CACHE:
+        outside = 0  # it never leaves the cache
     pair = [sum(_radial(term, slopes) for term in plan.pair_terms) for slopes in (False, True)]
     embed = [_SHAPE + _radial(sums.edges.radial, slopes) + 3 * n_Y for slopes in (False, True)]
     edge_bytes = 4 + 4  # slot, neighbour

@@ -24,6 +24,7 @@ from .layout import (
     choose_layout,
     pool_bytes,
     products_bytes,
+    resident_tiles,
     scratch_nodes,
     sizes_of,
 )
@@ -94,7 +95,10 @@ class DevicePlan:
             "products_of_small_tiles": SMALL_TILE * SMALL_TILE_ROWS,
         }
         self._scratch = scratch_nodes(self.sizes, self.layout)
-        column_bytes = (2 * self._n_sums + self._n_unmixed + self._scratch) * itemsize + 8
+        #: whose products are evaluated at a time, if scratch is needed: little enough to stay in the cache
+        tiles = resident_tiles(self.sizes, self.layout, itemsize, backend.max_shared)
+        self._product_columns = tiles * backend.multiprocessors * self.layout.tile
+        column_bytes = (2 * self._n_sums + self._n_unmixed) * itemsize + 8
         self._most_columns = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
         self._kernels: dict[str, Kernel] = {}
 
@@ -107,7 +111,8 @@ class DevicePlan:
         for first in range(0, list_.n_columns, chunk):
             n = min(chunk, list_.n_columns - first)
             self._launch("pool", n, list_, work, first, n, per_block=per_block)
-            self._launch(products, n, list_, work, first, n, per_block=tile)
+            at_a_time = min(n, self._product_columns) if self._scratch else n
+            self._launch(products, at_a_time, list_, work, first, n, per_block=tile)
             if gradients:
                 self._launch("backward", n, list_, work, first, n, per_block=per_block)
         if gradients:
@@ -173,7 +178,7 @@ class DevicePlan:
                 sums=xp.empty(max(self._n_sums * chunk, 1), dtype=self.dtype),
                 sums_adj=xp.empty(max(self._n_sums * chunk, 1), dtype=self.dtype),
                 A_adj=xp.empty(max(self._n_unmixed * chunk, 1), dtype=self.dtype),
-                scratch=xp.empty(max(self._scratch * chunk, 1), dtype=self.dtype),
+                scratch=xp.empty(max(self._scratch * min(chunk, self._product_columns), 1), dtype=self.dtype),
                 pair_energy=xp.empty(chunk),
                 columns_per_block=MAX_COLUMNS if many else MIN_COLUMNS,
             )

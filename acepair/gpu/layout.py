@@ -105,6 +105,12 @@ def products_bytes(sizes: Sizes, layout: Layout, itemsize: int, tile: int, rows:
     return tile * (8 * rows + nodes * itemsize)
 
 
+def resident_tiles(sizes: Sizes, layout: Layout, itemsize: int, max_shared: int) -> int:
+    """Tiles of products that a multiprocessor evaluates at a time, or a few less: it has room for 2048 threads."""
+    shared = products_bytes(sizes, layout, itemsize, layout.tile, layout.product_rows)
+    return max(1, min(max_shared // shared, 2048 // (layout.tile * layout.product_rows), 4))
+
+
 def scratch_nodes(sizes: Sizes, layout: Layout) -> int:
     """Nodes of a column that `products` keeps in global memory."""
     return sizes.n_stored * (not layout.nodes_shared) + sizes.n_internal * (not layout.adjoints_shared)

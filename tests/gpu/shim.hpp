@@ -22,7 +22,7 @@ namespace acepair::gpu {
 using std::int32_t, std::int64_t, std::sqrt, std::floor;
 
 namespace shim {
-inline int64_t block_index;
+inline int64_t block_index, n_blocks;
 inline int block_size;
 inline bool backwards;  // threads and blocks from the last to the first: none may depend on another
 inline int thread(int k) { return backwards ? block_size - 1 - k : k; }
@@ -32,6 +32,7 @@ inline std::vector<double> shared;
 }  // namespace shim
 
 inline int64_t block_index() { return shim::block_index; }
+inline int64_t n_blocks() { return shim::n_blocks; }
 inline char *shared_memory() { return reinterpret_cast<char *>(shim::shared.data()); }
 template <class T> T read(const T *p) { return *p; }
 template <class T> T read_vector(const T *p) { return *p; }
@@ -66,6 +67,7 @@ extern "C" int shim_launch(ShimKernel kernel, int64_t n_blocks, int n_threads, i
     constexpr double guard = 1234567890123;
     const size_t n = (shared_bytes + 7) / 8;
     shim::block_size = n_threads;
+    shim::n_blocks = n_blocks;
     shim::backwards = backwards;
     for (int64_t k = 0; k < n_blocks; ++k) {
         shim::block_index = backwards ? n_blocks - 1 - k : k;

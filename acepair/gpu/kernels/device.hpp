@@ -29,6 +29,7 @@ using int32_t = int;
 using int64_t = long long;
 
 ACEPAIR_DEVICE int64_t block_index() { return blockIdx.x; }
+ACEPAIR_DEVICE int64_t n_blocks() { return gridDim.x; }
 ACEPAIR_DEVICE char *shared_memory() {
     extern __shared__ __align__(16) double memory[];
     return reinterpret_cast<char *>(memory);

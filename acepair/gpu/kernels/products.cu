@@ -17,8 +17,9 @@ ACEPAIR_DEVICE real mixed(const int32_t *first, const int32_t *index, const real
     return sum;
 }
 
+/// `chunk_column` is the tile's first column, counted from that of the chunk.
 template <int TILE, int ROWS>
-ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, const Work &work, int64_t chunk_first) {
+ACEPAIR_DEVICE void evaluate_tile(const Model &model, const List &list, const Work &work, int64_t chunk_first, int64_t chunk_column) {
     constexpr int64_t SHARED_NODES = (NODES_SHARED ? int64_t(N_STORED) * TILE : 0), SCRATCH_NODES = NODES_SHARED ? 0 : N_STORED;
     constexpr int64_t SCRATCH = (SCRATCH_NODES + (ADJOINTS_SHARED ? 0 : N_INTERNAL)) * TILE;
     double *const energy = reinterpret_cast<double *>(shared_memory());  // (ROWS, TILE)
@@ -26,7 +27,7 @@ ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, cons
     real *const node = NODES_SHARED ? shared : scratch;                                                    // (N_STORED, TILE)
     real *const adj = ADJOINTS_SHARED ? shared + SHARED_NODES : scratch + SCRATCH_NODES * TILE;            // (N_INTERNAL, TILE)
 
-    const int64_t chunk_column = block_index() * TILE, column = chunk_first + chunk_column;
+    const int64_t column = chunk_first + chunk_column;
     const int species = list.column_species[column];
     const real *const mix_weight = model.mix_weight + species * model.n_mix_terms;
     const int64_t of_sums = first_of_column(chunk_column, N_SUMS), of_A = first_of_column(chunk_column, N_A);
@@ -111,16 +112,26 @@ ACEPAIR_DEVICE void evaluate_products(const Model &model, const List &list, cons
     }
 }
 
+/// Every n_blocks()-th tile, so that memory outside of shared memory is needed for as many tiles as are evaluated at a time.
+template <int TILE, int ROWS>
+ACEPAIR_DEVICE void evaluate_tiles(const Model &model, const List &list, const Work &work, int64_t chunk_first, int64_t chunk_columns) {
+    for (int64_t column = block_index() * TILE; column < chunk_columns; column += n_blocks() * TILE) {
+        evaluate_tile<TILE, ROWS>(model, list, work, chunk_first, column);
+        ACEPAIR_SYNC;
+    }
+}
+
 ACEPAIR_KERNEL(TILE * PRODUCT_ROWS, 1)
-products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first, int64_t) {
-    evaluate_products<TILE, PRODUCT_ROWS>(model, list, work, chunk_first);
+products(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first,
+         int64_t chunk_columns) {
+    evaluate_tiles<TILE, PRODUCT_ROWS>(model, list, work, chunk_first, chunk_columns);
 }
 
 /// Where there are fewer tiles than multiprocessors: smaller ones keep all of them busy.
 ACEPAIR_KERNEL(SMALL_TILE * SMALL_TILE_ROWS, 1)
 products_of_small_tiles(ACEPAIR_BY_VALUE(Model) model, ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t chunk_first,
-                        int64_t) {
-    evaluate_products<SMALL_TILE, SMALL_TILE_ROWS>(model, list, work, chunk_first);
+                        int64_t chunk_columns) {
+    evaluate_tiles<SMALL_TILE, SMALL_TILE_ROWS>(model, list, work, chunk_first, chunk_columns);
 }
 
 }  // namespace acepair::gpu

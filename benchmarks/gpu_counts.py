@@ -29,11 +29,8 @@ from acepair.plan import BasisKind, Plan, RadialPlan
 
 PEAK = {"float64": 33.5e12 / 2, "float32": 67e12 / 2}  #: operations a second of an H200, by NVIDIA's datasheet
 BANDWIDTH = 4.3e12  #: bytes a second, measured by a copy on an H200
-MULTIPROCESSORS, MAX_SHARED, CACHE = (
-    132,
-    227 * 1024,
-    50e6,
-)  #: of an H200; bytes of a block, and of the second-level cache
+MULTIPROCESSORS = 132  #: of an H200
+MAX_SHARED, CACHE = 227 * 1024, 50e6  #: bytes of shared memory of a block, and of the second-level cache
 WAVEFRONTS = MULTIPROCESSORS * 1.98e9  #: a second, by the clock
 _SHAPE = 30  # operations of distance, transform and envelope
 

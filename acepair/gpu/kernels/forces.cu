@@ -3,9 +3,9 @@
 
 namespace acepair::gpu {
 
-/// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Warps: 32 / GATHER_LANES
-/// owners.
-ACEPAIR_KERNEL(THREADS, 1)
+/// forces[j] −= Σ g over the edges whose neighbour belongs to j; site_virial[j] −= Σ D ⊗ g if wanted. Waits for memory: many blocks,
+/// few registers. Warps: 32 / GATHER_LANES owners.
+ACEPAIR_KERNEL(THREADS, 8)
 gather_forces(ACEPAIR_BY_VALUE(Model), ACEPAIR_BY_VALUE(List) list, ACEPAIR_BY_VALUE(Work) work, int64_t, int64_t want_virial) {
     ACEPAIR_WARPS(warp) {
         const int64_t first_owner = (block_index() * (THREADS / 32) + warp) * (32 / GATHER_LANES);

@@ -43,7 +43,7 @@ pack_atoms(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const
 }
 
 /// Count neighbours (fill = 0), or write their keys (fill = 1). Threads: atoms in the order of cells, so that they look at the same ones.
-ACEPAIR_KERNEL(THREADS, 1)
+ACEPAIR_KERNEL(THREADS, 4)
 find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, const void *, int64_t, int64_t fill) {
     ACEPAIR_PHASE(t) {
         const int64_t place = block_index() * THREADS + t;
@@ -54,18 +54,20 @@ find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, c
         const double cutoff2 = atoms.cutoff[0] * atoms.cutoff[0];
         // what is written below could be these: they are read once
         double h[9];
-        int64_t n[3], reach[3], width[3], image_reach[3], own[3], rest = search.cell[i] - grid.first_cell;
+        int32_t n[3], reach[3], image_reach[3], own[3];
         for (int k = 0; k < 9; ++k) h[k] = grid.cell[k];
         for (int k = 0; k < 3; ++k) {
-            n[k] = grid.n[k], reach[k] = grid.reach[k];
-            image_reach[k] = atoms.image_reach[k], width[k] = 2 * image_reach[k] + 1;
+            n[k] = int32_t(grid.n[k]), reach[k] = int32_t(grid.reach[k]);
+            image_reach[k] = int32_t(atoms.image_reach[k]);
         }
         const bool periodic[3] = {grid.periodic[0] != 0, grid.periodic[1] != 0, grid.periodic[2] != 0};
-        const int64_t first_cell = grid.first_cell, n_images = width[0] * width[1] * width[2];
-        for (int k = 2; k >= 0; --k) own[k] = rest % n[k], rest /= n[k];
+        const int64_t first_cell = grid.first_cell, width[2] = {2 * image_reach[1] + 1, 2 * image_reach[2] + 1};
+        const int64_t n_images = (2 * image_reach[0] + 1) * width[0] * width[1];
+        int64_t rest = search.cell[i] - first_cell;
+        for (int k = 2; k >= 0; --k) own[k] = int32_t(rest % n[k]), rest /= n[k];
 
         int64_t n_found = 0, *const key = fill ? search.key + search.first[i] : nullptr;
-        int64_t d[3] = {0, 0, 0}, c[3], shift[3];
+        int32_t d[3] = {0, 0, 0}, c[3], shift[3];
         const auto locate = [&](int k) {  // cell and shift along an axis; false if there is nothing
             c[k] = own[k] + d[k], shift[k] = 0;
             if (c[k] >= 0 && c[k] < n[k]) return true;
@@ -80,8 +82,8 @@ find_neighbors(ACEPAIR_BY_VALUE(Atoms) atoms, ACEPAIR_BY_VALUE(Search) search, c
                 if (!locate(1)) continue;
                 for (d[2] = -reach[2]; d[2] <= reach[2]; ++d[2]) {
                     if (!locate(2)) continue;
-                    const int64_t cell = first_cell + (c[0] * n[1] + c[1]) * n[2] + c[2], end = search.cell_first[cell + 1];
-                    const int64_t image = ((shift[0] + image_reach[0]) * width[1] + shift[1] + image_reach[1]) * width[2] +
+                    const int64_t cell = first_cell + (int64_t(c[0]) * n[1] + c[1]) * n[2] + c[2], end = search.cell_first[cell + 1];
+                    const int64_t image = ((shift[0] + image_reach[0]) * width[0] + shift[1] + image_reach[1]) * width[1] +
                                           shift[2] + image_reach[2];
                     const bool own_image = shift[0] == 0 && shift[1] == 0 && shift[2] == 0;
                     const double s[3] = {double(shift[0]), double(shift[1]), double(shift[2])};

@@ -52,14 +52,15 @@ _LAYOUTS: dict[str, dict[str, Any]] = {  # changes of the chosen one
     "chosen": {},
     "256 edges resident": {"resident_edges": 256},
     "384 edges resident": {"resident_edges": 384},
-    "768 edges resident": {"resident_edges": 768},
+    "640 edges resident": {"resident_edges": 640},
     "edge tiles of 64": {"edge_threads": 64},
     "edge tiles of 128": {"edge_threads": 128},
     "edge tiles of 256": {"edge_threads": 256},
     "tile 16": {"tile": 16},
     "tile 16, all in shared memory": {"tile": 16, "nodes_shared": True, "adjoints_shared": True},
     "8 rows": {"product_rows": 8},
-    "24 rows": {"product_rows": 24},
+    "16 rows": {"product_rows": 16},
+    "32 rows": {"product_rows": 32},
     "nodes in global memory": {"product_rows": 8, "nodes_shared": False, "adjoints_shared": False},
 }
 _LAYOUT_CASES = [("sio_tutorial", 32, "float64"), ("si_order4_large", 32, "float64")]

@@ -151,8 +151,12 @@ def test_keyboard_interrupt_ends_all_threads_within_a_block(monkeypatch):
 
     many = data() + data() + data() + data()
     monkeypatch.setattr(ProblemClass, "fill", fill)
-    with pytest.raises(KeyboardInterrupt):
-        assemble(Problem(model(), many, WEIGHTS), threads=2)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background may ignore
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            assemble(Problem(model(), many, WEIGHTS), threads=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(filled) <= 6
     n = len(filled)
     time.sleep(0.2)

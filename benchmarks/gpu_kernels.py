@@ -63,9 +63,9 @@ def main() -> None:
         for unit, source in (("search", unit_source("search")), ("lists", unit_source("lists"))):
             out[unit][architecture] = figures(nvrtc.compile_kernels(source, architecture))
         for case in CASES:
-            (plan, *_), elements, _ = load(case)
+            (plan, *_), _, _ = load(case)
             for dtype in (np.float64, np.float32):
-                device = DevicePlan(HostBackend(max_shared), plan, elements, dtype)
+                device = DevicePlan(HostBackend(max_shared), plan, dtype)
                 kernels = figures(nvrtc.compile_kernels(device.source, architecture))
                 threads = device.threads
                 for name, kernel in kernels.items():

@@ -44,7 +44,7 @@ def plan_of(name):
 @pytest.mark.parametrize(("name", "architecture"), [(name, a) for name, list_ in MODELS.items() for a in list_])
 def test_kernels_compile_without_spills(name, architecture, dtype):
     lowered = plan_of(name)
-    device = DevicePlan(HostBackend(SHARED[architecture]), lowered, lowered.elements, dtype)
+    device = DevicePlan(HostBackend(SHARED[architecture]), lowered, dtype)
     code, log = nvrtc.compile_kernels(device.source, architecture)
     assert code[:4] == b"\x7fELF"
     assert "warning" not in log
@@ -79,7 +79,7 @@ def test_hundreds_of_radial_functions_compile():
     readout = acepair.SelectLinear(len(basis), "Si")
     model = acepair.ETACEPotential(acepair.ETACE(radial, acepair.AngularEmbedding(0, "solid"), basis, readout), 5.5)
     (lowered,) = lower(as_calculator(model))
-    device = DevicePlan(HostBackend(SHARED["sm_90"]), lowered, lowered.elements, np.float64)
+    device = DevicePlan(HostBackend(SHARED["sm_90"]), lowered, np.float64)
     assert device.sizes.n_functions == len(spec)
     code, _ = nvrtc.compile_kernels(device.source, "sm_90")
     assert code[:4] == b"\x7fELF"
@@ -88,7 +88,7 @@ def test_hundreds_of_radial_functions_compile():
 def test_radial_functions_must_fit_into_shared_memory():
     lowered = plan_of("sio_tutorial")
     with pytest.raises(ValueError, match=r"must fit into 8000 bytes .* got 24 and 9, which take \d+; device"):
-        DevicePlan(HostBackend(8000), lowered, lowered.elements, np.float64)
+        DevicePlan(HostBackend(8000), lowered, np.float64)
 
 
 @needs_nvrtc

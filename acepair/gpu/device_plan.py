@@ -31,7 +31,7 @@ from .layout import (
 from .lists import DeviceList
 from .source import model_source
 from .sums import Mix, Sums, make_sums
-from .tables import Channels, Products, make_channels, make_products, padded_weights, permuted
+from .tables import Channels, Products, make_channels, make_products, padded_weights
 
 
 class DevicePlan:
@@ -41,35 +41,31 @@ class DevicePlan:
     ----------
     backend : Backend
     plan : Plan
-        With a cutoff above zero.
-    elements : tuple of str
-        The order of species in lists, which need not be the plan's.
+        With a cutoff above zero; lists number species as it does.
     dtype : dtype
         float64 or float32: of what is evaluated for edges and products. Positions, energies and the sums that make
         forces and virials are float64.
     layout : Layout, optional
         Chosen unless given.
     chunk_bytes : int
-        What sums, their adjoints and nodes outside of shared memory may take.
+        What sums and their adjoints may take.
     """
 
     def __init__(
         self,
         backend: Backend,
         plan: Plan,
-        elements: tuple[str, ...],
         dtype: npt.DTypeLike,
         *,
         layout: Layout | None = None,
         chunk_bytes: int = 1 << 30,
     ) -> None:
-        plan = permuted(plan, elements)
         self.backend, self.dtype = backend, np.dtype(dtype)
         itemsize = self.dtype.itemsize
         sums = make_sums(plan)
         self.sizes = sizes_of(plan, sums)
         self.layout = layout or choose_layout(self.sizes, itemsize, backend.max_shared)
-        self.n_species = len(elements)
+        self.n_species = len(plan.elements)
         self._n_sums, self._n_unmixed = sums.edges.n_A, 0 if sums.mix is None else plan.n_A
         channels, products = make_channels(sums.edges), make_products(_dag(plan), plan.coefficients)
         self.source = model_source(plan, sums, channels, products, self.layout, self.dtype)
@@ -94,12 +90,12 @@ class DevicePlan:
             "products": self.layout.tile * self.layout.product_rows,
             "products_of_small_tiles": SMALL_TILE * SMALL_TILE_ROWS,
         }
-        self._scratch = scratch_nodes(self.sizes, self.layout)
-        #: whose products are evaluated at a time, if scratch is needed: little enough to stay in the cache
-        tiles = resident_tiles(self.sizes, self.layout, itemsize, backend.max_shared)
-        self._product_columns = tiles * backend.multiprocessors * self.layout.tile
         column_bytes = (2 * self._n_sums + self._n_unmixed) * itemsize + 8
-        self._most_columns = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
+        self._most_columns = self._most_products = max(PAD, chunk_bytes // column_bytes // PAD * PAD)
+        self._scratch = scratch_nodes(self.sizes, self.layout)
+        if self._scratch:  # so few at a time that it stays in the cache
+            tiles = resident_tiles(self.sizes, self.layout, itemsize, backend.max_shared)
+            self._most_products = tiles * backend.multiprocessors * self.layout.tile
         self._kernels: dict[str, Kernel] = {}
 
     def evaluate(self, buffers: Buffers, *, gradients: bool, virial: bool) -> None:
@@ -111,8 +107,7 @@ class DevicePlan:
         for first in range(0, list_.n_columns, chunk):
             n = min(chunk, list_.n_columns - first)
             self._launch("pool", n, list_, work, first, n, per_block=per_block)
-            at_a_time = min(n, self._product_columns) if self._scratch else n
-            self._launch(products, at_a_time, list_, work, first, n, per_block=tile)
+            self._launch(products, min(n, self._most_products), list_, work, first, n, per_block=tile)
             if gradients:
                 self._launch("backward", n, list_, work, first, n, per_block=per_block)
         if gradients:
@@ -178,7 +173,7 @@ class DevicePlan:
                 sums=xp.empty(max(self._n_sums * chunk, 1), dtype=self.dtype),
                 sums_adj=xp.empty(max(self._n_sums * chunk, 1), dtype=self.dtype),
                 A_adj=xp.empty(max(self._n_unmixed * chunk, 1), dtype=self.dtype),
-                scratch=xp.empty(max(self._scratch * min(chunk, self._product_columns), 1), dtype=self.dtype),
+                scratch=xp.empty(max(self._scratch * min(chunk, self._most_products), 1), dtype=self.dtype),
                 pair_energy=xp.empty(chunk),
                 columns_per_block=MAX_COLUMNS if many else MIN_COLUMNS,
             )

@@ -85,16 +85,14 @@ class Engine:
     def update(self, plans: Sequence[Plan]) -> None:
         """Take other plans, as after a change of linear parameters. Cutoffs must be the same."""
         self.rcut = max((float(plan.rcut.max()) for plan in plans), default=0.0)
-        alone = [plan for plan in plans if not plan.rcut.max() > 0]
+        plans = [permuted(plan, self.elements) for plan in plans]
         #: of plans without neighbours: the first of the others takes them along, if there is one
-        self.E0 = sum([_E0(plan, self.elements) for plan in alone], np.zeros(len(self.elements)))
-        others = [permuted(plan, self.elements) for plan in plans if plan.rcut.max() > 0]
+        self.E0 = sum([plan.E0 for plan in plans if not plan.rcut.max() > 0], np.zeros(len(self.elements)))
+        others = [plan for plan in plans if plan.rcut.max() > 0]
         if others:
             others[0] = replace(others[0], E0=others[0].E0 + self.E0)
         self.plans = [
-            DevicePlan(
-                self.backend, plan, self.elements, self.dtype, layout=self._layout, chunk_bytes=self._chunk_bytes
-            )
+            DevicePlan(self.backend, plan, self.dtype, layout=self._layout, chunk_bytes=self._chunk_bytes)
             for plan in others
         ]
 
@@ -281,7 +279,3 @@ def refuse_coincident(i: int, j: int, distance: float) -> None:
     """Raise the ValueError for two atoms in the same place, as `acepair.structure.refuse_coincident` does."""
     pair = f"atoms {i} and {j}" if i != j else f"atom {i} and its own periodic image"
     raise ValueError(f"atoms must be at least 1e-06 Å apart, got {distance:.3g} Å for {pair}")
-
-
-def _E0(plan: Plan, elements: tuple[str, ...]) -> FloatArray:
-    return np.array([plan.E0[plan.elements.index(element)] for element in elements])

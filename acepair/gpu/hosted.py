@@ -34,7 +34,7 @@ class HostedPlan:
 
     def __init__(self, backend: Backend, plan: Plan, dtype: str = "float64") -> None:
         self._backend, self._E0 = backend, plan.E0
-        self._plan = DevicePlan(backend, plan, plan.elements, dtype) if plan.rcut.max() > 0 else None
+        self._plan = DevicePlan(backend, plan, dtype) if plan.rcut.max() > 0 else None
         self._buffers: Buffers | None = None
 
     def bind(self) -> None:

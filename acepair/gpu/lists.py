@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from .arguments import Struct
 from .backend import Backend, places_in, stable_order, to_device
+from .launch import launch
 from .layout import PAD, THREADS
-from .source import unit_source
 
 _SEGMENT, _MOST_SEGMENTS = (
     1024,
@@ -113,15 +113,11 @@ class DeviceList:
             place=place,
         )
 
-        def launch(name: str, n: int, per_block: int) -> None:
-            kernel = backend.kernel(unit_source("lists"), name)
-            kernel(-(-n // per_block), THREADS, 0, (ordering.value, None, None), 0, 0)
-
-        launch("order_edges", self.n_columns, THREADS // 32)
+        launch(backend, "lists", "order_edges", self.n_columns, ordering, per_block=THREADS // 32)
         incoming_first[1:] = xp.cumsum(place)
         place[:] = incoming_first[:-1]
-        launch("place_incoming", n_edges, THREADS)
-        launch("sort_incoming", n_owners, THREADS // 32)
+        launch(backend, "lists", "place_incoming", n_edges, ordering)
+        launch(backend, "lists", "sort_incoming", n_owners, ordering, per_block=THREADS // 32)
         return ordered
 
 

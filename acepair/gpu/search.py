@@ -12,8 +12,8 @@ from .._types import BoolArray, FloatArray, IntArray
 from .arguments import Struct
 from .backend import Backend, places_in, stable_order, to_device
 from .geometry import complete_cells
+from .launch import launch
 from .layout import THREADS
-from .source import unit_source
 
 _MAX_REACH = 1e9  # cells between an atom and the first of its structure
 _MAX_VISITS = 1e9  # cells to look into for all atoms, per atom of a structure of at least so many
@@ -100,26 +100,23 @@ def search_neighbors(
         "sorted_key": None,
     }
 
-    def launch(name: str, *, fill: int = 0, per_block: int = THREADS) -> None:
-        if n:
-            search = Struct(backend, "Search", **state)
-            kernel = backend.kernel(unit_source("search"), name)
-            kernel(-(-n // per_block), THREADS, 0, (atoms.value, search.value, None), 0, fill)
+    def run(name: str, *, fill: int = 0, per_block: int = THREADS) -> None:
+        launch(backend, "search", name, n, atoms, Struct(backend, "Search", **state), per_block=per_block, count=fill)
 
-    launch("bin_atoms")
+    run("bin_atoms")
     cell = state["cell"][:n]
     state["order"] = to_device(backend, stable_order(backend, cell), np.int64)
     cell_first = places_in(backend, cell[state["order"][:n]], xp.arange(n_cells + 1))
     state["cell_first"] = to_device(backend, cell_first, np.int64)
-    launch("pack_atoms")
-    launch("find_neighbors")
+    run("pack_atoms")
+    run("find_neighbors")
     first = xp.zeros(n + 1, dtype=xp.int64)
     first[1:] = xp.cumsum(state["count"])
     n_edges = int(first[-1])
     state["first"] = first
     state["key"], state["sorted_key"] = (xp.empty(max(n_edges, 1), dtype=xp.int64) for _ in range(2))
-    launch("find_neighbors", fill=1)
-    launch("sort_neighbors", per_block=THREADS // 32)
+    run("find_neighbors", fill=1)
+    run("sort_neighbors", per_block=THREADS // 32)
     return _rows(backend, first, state["sorted_key"][:n_edges], state["wrap"], image_reach)
 
 
@@ -148,10 +145,8 @@ def _rows(backend: Backend, first: Any, key: Any, wrap: Any, image_reach: IntArr
         owner=owner,
         shift=shift,
     )
-    for name, threads in (("find_rows", len(key)), ("describe_rows", n_rows)):
-        if threads:
-            kernel = backend.kernel(unit_source("search"), name)
-            kernel(-(-threads // THREADS), THREADS, 0, (rows.value, None, None), 0, 0)
+    launch(backend, "search", "find_rows", len(key), rows)
+    launch(backend, "search", "describe_rows", n_rows, rows)
     return Found(first, neighbor, owner, shift)
 
 

@@ -62,7 +62,7 @@ using ShimKernel = void (*)(const void *, const void *, const void *, int64_t, i
 
 /// Run a kernel; shared memory holds NaN when a block begins, and a guard behind it must be whole when it ends.
 extern "C" int shim_launch(ShimKernel kernel, int64_t n_blocks, int n_threads, int64_t shared_bytes, const void *a, const void *b,
-                                  const void *c, int64_t first, int64_t count, int backwards) {
+                           const void *c, int64_t first, int64_t count, int backwards) {
     using namespace acepair::gpu;
     constexpr double guard = 1234567890123;
     const size_t n = (shared_bytes + 7) / 8;

@@ -24,7 +24,7 @@ struct Part {
 /// Add a part's edges to the 2 L + 1 sums of a run: R is read once for all of them.
 template <int L>
 ACEPAIR_DEVICE void add_run(const Model &model, const List &list, const Work &work, int64_t chunk_first, int64_t chunk_column,
-                              const Part &part, int run, const real *R, const real *Y) {
+                            const Part &part, int run, const real *R, const real *Y) {
     const int64_t column = chunk_first + chunk_column;
     const int32_t *species_end = work.slot_end + column * N_SPECIES;
     const int32_t *function = model.run_function + list.column_species[column] * N_SPECIES * N_RUNS + run;
